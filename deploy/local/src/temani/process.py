@@ -106,8 +106,8 @@ class Process:
                 member.kill()
         code = await self.wait()
         for member in family:
-            with contextlib.suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
-                await asyncio.to_thread(member.wait, 5)
+            while _alive(member):  # noqa: ASYNC110 - nobody tells us of a grandchild's end
+                await asyncio.sleep(0.005)
         return code
 
     def freeze(self) -> None:
@@ -148,6 +148,13 @@ def last_lines(log: Path, count: int = 20) -> list[str]:
         file.seek(max(0, file.tell() - 64 * 1024))
         return file.read().decode(errors="replace").splitlines()[-count:]
     return []
+
+
+def _alive(member: psutil.Process) -> bool:
+    try:
+        return bool(member.is_running() and member.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 async def _ended(pid: int) -> None:
