@@ -1,0 +1,101 @@
+"""Logs: one structured line a unit of work, JSON off a terminal, no secrets and no phones."""
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any, Literal, cast
+
+import orjson
+import structlog
+from structlog.stdlib import BoundLogger, ProcessorFormatter
+from structlog.typing import Processor
+
+_SECRET = re.compile(
+    r"(^|_)(token|secret|password|passphrase|authorization|cookie|otp|pin|phone|signature)(_|$)"
+    r"|^(code|text|email|database_url|valkey_url|nats_url)$"
+)
+# A number of the international form, wherever it slipped into a text.
+_PHONE = re.compile(r"\+\d{8,15}\b")
+_URL_PASSWORD = re.compile(r"(://[^:/@\s]+:)[^@/\s]+@")
+_HIDDEN = "***"
+
+
+def configure(service: str, *, level: str, fmt: str) -> None:
+    """Send structlog and the standard library's logging through one renderer to stdout."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _service_adder(service),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    structlog.configure(
+        processors=[*shared, ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(_number(level)),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[ProcessorFormatter.remove_processors_meta, *_renderers(fmt)],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(_number(level))
+    # These repeat what our own lines say better, once for each request or packet.
+    for name in ("aiohttp.access", "nats", "asyncio"):
+        logging.getLogger(name).setLevel(max(_number(level), logging.WARNING))
+
+
+def get_logger(name: str | None = None) -> BoundLogger:
+    """Return a logger that takes an event name and key=value pairs."""
+    return cast("BoundLogger", structlog.get_logger(name or "temani"))
+
+
+def redact(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Hide what a log must not hold: secrets by their key, phone numbers by their shape."""
+    for key, value in event.items():
+        if _SECRET.search(key):
+            event[key] = _HIDDEN
+        elif isinstance(value, str) and ("+" in value or "://" in value):
+            event[key] = _URL_PASSWORD.sub(rf"\1{_HIDDEN}@", _PHONE.sub(_HIDDEN, value))
+    return event
+
+
+def _service_adder(service: str) -> Processor:
+    def add(
+        _logger: object, _method: str, event: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        event.setdefault("service", service)
+        return event
+
+    return add
+
+
+def _renderers(fmt: str) -> list[Processor]:
+    wanted: Literal["json", "console"] = "console" if fmt == "console" else "json"
+    if fmt == "auto" and sys.stdout.isatty():
+        wanted = "console"
+    if wanted == "console":
+        return [redact, structlog.dev.ConsoleRenderer()]
+    return [
+        structlog.processors.format_exc_info,
+        redact,
+        structlog.processors.EventRenamer("event"),
+        structlog.processors.JSONRenderer(serializer=_dump),
+    ]
+
+
+def _dump(event: object, **_options: object) -> str:
+    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def _number(level: str) -> int:
+    return logging.getLevelNamesMapping()[level.upper()]
