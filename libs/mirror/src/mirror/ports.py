@@ -1,0 +1,23 @@
+"""The one port through which the services ask who can take work."""
+
+from collections.abc import Collection
+from typing import Protocol
+from uuid import UUID
+
+from mirror.values import Candidate, Counts, Reachability
+
+
+class Presence(Protocol):
+    """Who is there, right now: age is compared at read time, so no answer waits for a sweep."""
+
+    async def find_available(self, limit: int, exclude: Collection[UUID] = ()) -> list[Candidate]:
+        """Return up to `limit` available mitras, spread at random, none of `exclude`."""
+        ...
+
+    async def is_reachable(self, mitra_ids: Collection[UUID]) -> dict[UUID, Reachability]:
+        """Return for each of these mitras whether she is reachable and available."""
+        ...
+
+    async def counts(self) -> Counts:
+        """Return how many mitras are online, reachable and available."""
+        ...
