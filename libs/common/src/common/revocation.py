@@ -1,0 +1,212 @@
+"""Whether a login still lives: told by push, asked again at most every 30 seconds.
+
+Valkey answers first (`{revoked}:<login_id>`, valid only beside the sentinel `{revoked}:seed`), then
+auth's own function in Postgres. With both away a login that was good within the last 30 seconds
+stays good; every other is told to try again later. Nothing is accepted in silence.
+"""
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import ClassVar, Final, Protocol
+from uuid import UUID
+
+import orjson
+import valkey.asyncio as valkey
+from prometheus_client import Counter
+from valkey.asyncio.retry import Retry
+from valkey.backoff import NoBackoff
+from valkey.exceptions import ValkeyError
+
+from common import baseline
+from common.clock import Clock
+from common.db import Database, Unavailable
+from common.log import get_logger
+from common.runner import Runner
+from common.tokens import LEEWAY, LONGEST_LIFE, Caller
+
+SUBJECT: Final = "rt.auth.login_revoked"
+SENTINEL: Final = "{revoked}:seed"
+GOOD_SECONDS: Final = 30.0
+# Half of what is promised, so that a pass which just missed a revocation is still in time.
+RECHECK_SECONDS: Final = 12.0
+# No token outlives this, so neither must the memory of its revocation.
+REMEMBER_SECONDS: Final = (LONGEST_LIFE + 2 * LEEWAY).total_seconds()
+MOST_REMEMBERED: Final = 200_000
+BATCH: Final = 500
+
+_SQL = "SELECT login_id FROM auth.revoked_logins_v1($1)"
+
+log = get_logger("revocation")
+checks = Counter("revocation_checks_total", "Logins looked up", ["source"])
+
+
+class LoginRevoked(Exception):
+    """This login was ended; sign in again."""
+
+    code: ClassVar[str] = "login_revoked"
+
+
+class MirrorAbsent(Exception):
+    """Valkey is away, or up without the sentinel: an empty Valkey knows of no revocation."""
+
+
+class Listener(Protocol):
+    """The part of the bus that hears pushes."""
+
+    def listen(self, subject: str, callback: Callable[[str, bytes], Awaitable[None]]) -> None:
+        """Call back for each message on the subject."""
+
+
+def key_of(login_id: UUID) -> str:
+    """Return the key that marks a login as revoked."""
+    return f"{{revoked}}:{login_id}"
+
+
+class ValkeyRevocations:
+    """The mirror of revoked logins; one round trip, bounded in time, with a breaker."""
+
+    def __init__(self, url: str, *, clock: Clock) -> None:
+        pool = valkey.BlockingConnectionPool.from_url(
+            url,
+            max_connections=baseline.VALKEY_MAX_CONNECTIONS,
+            timeout=baseline.VALKEY_POOL_TIMEOUT,
+            socket_timeout=baseline.VALKEY_SOCKET_TIMEOUT,
+            socket_connect_timeout=baseline.VALKEY_CONNECT_TIMEOUT,
+            health_check_interval=baseline.VALKEY_HEALTH_CHECK_INTERVAL,
+            retry=Retry(NoBackoff(), baseline.VALKEY_READ_RETRIES),
+            decode_responses=False,
+        )
+        self._client = valkey.Valkey(connection_pool=pool)
+        self._pool = pool
+        self._clock = clock
+        self._failures = 0
+        self._closed_until = float("-inf")
+
+    async def revoked(self, login_ids: Sequence[UUID]) -> set[UUID]:
+        """Return which of these are revoked; MirrorAbsent when that cannot be known here."""
+        if self._clock.monotonic() < self._closed_until:
+            raise MirrorAbsent("breaker open")
+        try:
+            seed, *marks = await self._client.mget([SENTINEL, *map(key_of, login_ids)])
+        except (ValkeyError, OSError, TimeoutError) as error:
+            self._count_failure()
+            raise MirrorAbsent(type(error).__name__) from error
+        self._failures = 0
+        if seed is None:
+            raise MirrorAbsent("not seeded")
+        return {login for login, mark in zip(login_ids, marks, strict=True) if mark is not None}
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+        await self._pool.disconnect()
+
+    def _count_failure(self) -> None:
+        self._failures += 1
+        if self._failures >= baseline.VALKEY_BREAKER_FAILURES:
+            self._closed_until = self._clock.monotonic() + baseline.VALKEY_BREAKER_OPEN
+            self._failures = 0
+
+
+class Revocations:
+    """What this process knows about ended logins."""
+
+    def __init__(
+        self, *, db: Database, valkey_url: str | None, bus: Listener, runner: Runner, clock: Clock
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._mirror = ValkeyRevocations(valkey_url, clock=clock) if valkey_url else None
+        self._revoked: OrderedDict[UUID, float] = OrderedDict()
+        self._good: OrderedDict[UUID, float] = OrderedDict()
+        self._callbacks: list[Callable[[UUID], None]] = []
+        self._watched: list[Callable[[], Iterable[UUID]]] = []
+        if self._mirror is not None:
+            runner.on_stop(self._mirror.close)
+        bus.listen(SUBJECT, self._hear)
+        runner.every("revocation-recheck", RECHECK_SECONDS, self.recheck)
+
+    async def check(self, caller: Caller) -> None:
+        """Raise LoginRevoked when the login has ended, Unavailable when nobody can tell."""
+        login = caller.login_id
+        if login in self._revoked:
+            raise LoginRevoked
+        if self._clock.monotonic() - self._good.get(login, float("-inf")) < GOOD_SECONDS:
+            return
+        if login in await self._look_up([login]):
+            raise LoginRevoked
+
+    def on_revoked(self, callback: Callable[[UUID], None]) -> None:
+        """Call back, in the event loop and without waiting, for each login that ends."""
+        self._callbacks.append(callback)
+
+    def watch(self, logins: Callable[[], Iterable[UUID]]) -> None:
+        """Ask again and again about the logins this returns: those with an open socket."""
+        self._watched.append(logins)
+
+    def revoke(self, login_ids: Iterable[UUID]) -> None:
+        """Note ended logins and tell who waits for it; the owner calls it for its own replica."""
+        until = self._clock.monotonic() + REMEMBER_SECONDS
+        for login in login_ids:
+            known = login in self._revoked
+            self._revoked[login] = until
+            self._revoked.move_to_end(login)
+            self._good.pop(login, None)
+            if not known:
+                for callback in self._callbacks:
+                    callback(login)
+        while len(self._revoked) > MOST_REMEMBERED:
+            self._revoked.popitem(last=False)
+
+    async def recheck(self) -> None:
+        """Ask about every watched login; one pass of the bound that holds without NATS."""
+        self._forget()
+        logins = sorted({login for source in self._watched for login in source()})
+        for start in range(0, len(logins), BATCH):
+            batch = logins[start : start + BATCH]
+            try:
+                await self._look_up(batch)
+            except Unavailable:
+                # "I cannot see them" is not "they are revoked": sockets stay, the next pass asks.
+                log.warning("revocation_recheck_skipped", logins=len(logins))
+                return
+
+    async def _look_up(self, login_ids: Sequence[UUID]) -> set[UUID]:
+        asked_at = self._clock.monotonic()
+        revoked = await self._ask(login_ids)
+        self.revoke(revoked)
+        for login in login_ids:
+            # A push that arrived while we asked is newer than the answer.
+            if login not in revoked and login not in self._revoked:
+                self._good[login] = asked_at
+                self._good.move_to_end(login)
+        while len(self._good) > MOST_REMEMBERED:
+            self._good.popitem(last=False)
+        return revoked
+
+    async def _ask(self, login_ids: Sequence[UUID]) -> set[UUID]:
+        if self._mirror is not None:
+            try:
+                revoked = await self._mirror.revoked(login_ids)
+            except MirrorAbsent as error:
+                log.info("revocation_mirror_absent", reason=str(error))
+            else:
+                checks.labels("valkey").inc(len(login_ids))
+                return revoked
+        async with self._db.connection() as connection:
+            rows = await connection.fetch(_SQL, list(login_ids))
+        checks.labels("postgres").inc(len(login_ids))
+        return {row["login_id"] for row in rows}
+
+    def _forget(self) -> None:
+        now = self._clock.monotonic()
+        while self._revoked and next(iter(self._revoked.values())) < now:
+            self._revoked.popitem(last=False)
+        while self._good and next(iter(self._good.values())) < now - GOOD_SECONDS:
+            self._good.popitem(last=False)
+
+    async def _hear(self, _subject: str, body: bytes) -> None:
+        try:
+            self.revoke([UUID(login) for login in orjson.loads(body)["login_ids"]])
+        except (ValueError, TypeError, KeyError, AttributeError):
+            log.warning("revocation_push_malformed", bytes=len(body))

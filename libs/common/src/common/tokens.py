@@ -1,0 +1,371 @@
+"""Access tokens are verified here, by every service itself; only auth makes them."""
+
+import asyncio
+import dataclasses
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, Final, Literal, Protocol, cast
+from uuid import UUID
+
+import aiohttp
+import jwt
+from jwt.types import Options
+
+from common.clock import Clock
+from common.log import get_logger
+from common.runner import Runner
+
+Role = Literal["customer", "mitra", "operator"]
+Algorithm = Literal["ES256", "HS256"]
+
+AUDIENCE_OF_ROLE: Final[Mapping[str, str]] = {
+    "customer": "app",
+    "mitra": "app",
+    "operator": "control",
+}
+LEEWAY = timedelta(seconds=10)
+LONGEST_LIFE = timedelta(minutes=15)
+LONGEST_TOKEN = 4096
+_CLAIMS = ("iss", "aud", "sub", "sid", "role", "gen", "iat", "exp", "jti")
+_KID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+
+log = get_logger(__name__)
+
+
+class TokenInvalid(Exception):
+    """The access token is not valid."""
+
+    code: ClassVar[str] = "unauthenticated"
+
+
+class TokenExpired(TokenInvalid):
+    """The access token has expired."""
+
+    code: ClassVar[str] = "token_expired"
+
+
+class KeysUnavailable(Exception):
+    """Tokens cannot be verified right now; try again later."""
+
+    code: ClassVar[str] = "unavailable"
+
+    def __init__(self, retry_after: float = 2.0) -> None:
+        super().__init__()
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, as a verified token says it."""
+
+    user_id: UUID
+    role: Role
+    login_id: UUID
+    audience: str
+    expires_at: datetime
+    generation: int
+
+
+class KeySource(Protocol):
+    """Where verification keys come from."""
+
+    version: int
+    """Changes whenever a key was taken away, so that cached verdicts are dropped."""
+
+    async def key(self, kid: str | None) -> Any:
+        """Return the key; raises TokenInvalid when unknown, KeysUnavailable when unknowable."""
+
+
+class SecretKey:
+    """One shared secret, for HS256 deployments."""
+
+    def __init__(self, secret: bytes) -> None:
+        if len(secret) < 32:
+            raise ValueError("a token secret needs at least 32 bytes")
+        self._secret = secret
+        self.version = 0
+
+    async def key(self, kid: str | None) -> Any:  # noqa: ARG002  # one secret has no ids
+        """Return the secret, whatever the key id."""
+        return self._secret
+
+
+class StaticKeys:
+    """Public keys known at start: the auth service verifies with its own."""
+
+    def __init__(self, keys: Mapping[str, Any]) -> None:
+        self._keys = dict(keys)
+        self.version = 0
+
+    async def key(self, kid: str | None) -> Any:
+        """Return the key of this id."""
+        if kid is None or kid not in self._keys:
+            raise TokenInvalid
+        return self._keys[kid]
+
+
+class JwksKeys:
+    """Public keys fetched from auth; survives its absence for a day.
+
+    Known keys answer at once and are refreshed in the background when older than their life (300 s
+    or what Cache-Control says). An unknown key id causes a fetch at most every 30 s.
+    """
+
+    life_seconds = 300.0
+    cooldown_seconds = 30.0
+    stale_seconds = 24 * 3600.0
+    missing_seconds = 300.0
+    most_missing = 128
+
+    def __init__(self, url: str, *, clock: Clock, runner: Runner) -> None:
+        self._url = url
+        self._clock = clock
+        self._runner = runner
+        self._keys: dict[str, Any] = {}
+        self._fetched_at: float | None = None
+        self._tried_at: float | None = None
+        self._last_try_failed = False
+        self._life = self.life_seconds
+        self._missing: OrderedDict[str, float] = OrderedDict()
+        self._fetching: asyncio.Future[None] | None = None
+        self.version = 0
+
+    async def key(self, kid: str | None) -> Any:
+        """Return the key of this id."""
+        if kid is None:
+            raise TokenInvalid
+        age = self._age()
+        if kid in self._keys and age < self.stale_seconds:
+            if age > self._life and self._may_try():
+                self._start_fetch()
+            return self._keys[kid]
+        return await self._look_up(kid)
+
+    async def _look_up(self, kid: str) -> Any:
+        missing_until = self._missing.get(kid)
+        if missing_until is not None and self._clock.monotonic() < missing_until:
+            raise TokenInvalid
+        if self._fetching is not None or self._may_try():
+            await asyncio.shield(self._fetching or self._start_fetch())
+        if kid in self._keys and self._age() < self.stale_seconds:
+            return self._keys[kid]
+        if self._last_try_failed or self._fetched_at is None:
+            raise KeysUnavailable
+        self._missing[kid] = self._clock.monotonic() + self.missing_seconds
+        while len(self._missing) > self.most_missing:
+            self._missing.popitem(last=False)
+        raise TokenInvalid
+
+    def _age(self) -> float:
+        if self._fetched_at is None:
+            return float("inf")
+        return self._clock.monotonic() - self._fetched_at
+
+    def _may_try(self) -> bool:
+        if self._tried_at is None:
+            return True
+        # With no key at all every caller is refused: ask again soon, not in half a minute.
+        wait = self.cooldown_seconds if self._keys else 1.0
+        return self._clock.monotonic() - self._tried_at >= wait
+
+    def _start_fetch(self) -> "asyncio.Future[None]":
+        self._tried_at = self._clock.monotonic()
+        done = asyncio.get_running_loop().create_future()
+        self._fetching = done
+        self._runner.background(self._fetch(done), name="jwks-fetch")
+        return done
+
+    async def _fetch(self, done: "asyncio.Future[None]") -> None:
+        try:
+            self._take(*await self._download())
+        except (aiohttp.ClientError, TimeoutError, ValueError, jwt.PyJWTError) as error:
+            self._last_try_failed = True
+            log.warning("jwks_fetch_failed", error=type(error).__name__, known_keys=len(self._keys))
+        finally:
+            self._fetching = None
+            if not done.done():
+                done.set_result(None)
+
+    def _take(self, keys: dict[str, Any], life: float) -> None:
+        if self._keys.keys() - keys.keys():
+            self.version += 1
+        self._keys, self._life = keys, life
+        self._fetched_at = self._clock.monotonic()
+        self._last_try_failed = False
+        for kid in keys:
+            self._missing.pop(kid, None)
+
+    async def _download(self) -> tuple[dict[str, Any], float]:
+        limit = 65536
+        # A fetch every five minutes does not deserve a pooled session that someone must close.
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2.0)) as session,
+            session.get(self._url, allow_redirects=False) as response,
+        ):
+            if response.status != 200:
+                raise ValueError(f"status {response.status}")
+            raw = await response.content.read(limit + 1)
+            if len(raw) > limit or not response.content.at_eof():
+                raw += await response.content.read(limit)
+            if len(raw) > limit:
+                raise ValueError("key set too large")
+            return parse_jwks(raw), _life_from(response.headers.get("Cache-Control", ""))
+
+
+def parse_jwks(raw: bytes) -> dict[str, Any]:
+    """Return the ES256 public keys of a key set by id; ValueError when there is none."""
+    keys: dict[str, Any] = {}
+    for item in jwt.PyJWKSet.from_json(raw.decode()).keys:
+        kid, algorithm = item.key_id, item.algorithm_name
+        if kid and algorithm == "ES256" and item.public_key_use in (None, "sig"):
+            keys[kid] = item.key
+    if not keys:
+        raise ValueError("key set without an ES256 key")
+    return keys
+
+
+def _life_from(cache_control: str) -> float:
+    found = re.search(r"max-age=(\d{1,6})", cache_control)
+    return min(3600.0, max(60.0, float(found[1]))) if found else JwksKeys.life_seconds
+
+
+class Verifier:
+    """Turns a token into a caller, or says why not; verdicts are cached by token."""
+
+    most_cached = 4096
+
+    def __init__(
+        self, *, keys: KeySource, algorithm: str, clock: Clock, issuer: str = "temani"
+    ) -> None:
+        if algorithm not in ("ES256", "HS256"):
+            raise ValueError(f"unsupported token algorithm {algorithm}")
+        self._keys = keys
+        self._issuer = issuer
+        self._algorithm = algorithm
+        self._clock = clock
+        self._cache: OrderedDict[str, Caller] = OrderedDict()
+        self._cache_version = keys.version
+        self._jwt = jwt.PyJWT(options={"enforce_minimum_key_length": True})
+
+    async def verify(self, token: str) -> Caller:
+        """Return the caller of an access token.
+
+        Raises TokenInvalid, TokenExpired, or KeysUnavailable when the signer's keys are away.
+        """
+        if self._cache_version != self._keys.version:
+            self._cache.clear()
+            self._cache_version = self._keys.version
+        caller = self._cache.get(token)
+        if caller is None:
+            caller = await self._verify(token)
+            self._cache[token] = caller
+            while len(self._cache) > self.most_cached:
+                self._cache.popitem(last=False)
+        if self._clock.now() > caller.expires_at + LEEWAY:
+            self._cache.pop(token, None)
+            raise TokenExpired
+        return caller
+
+    async def _verify(self, token: str) -> Caller:
+        key = await self._keys.key(self._kid_of(token))
+        try:
+            claims = self._jwt.decode(token, key, algorithms=[self._algorithm], options=_OPTIONS)
+        except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
+            raise TokenInvalid from error
+        return self._caller(claims)
+
+    def _kid_of(self, token: str) -> str | None:
+        if len(token) > LONGEST_TOKEN or not token.isascii():
+            raise TokenInvalid
+        try:
+            header = jwt.get_unverified_header(token)
+        except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
+            raise TokenInvalid from error
+        # pyjwt accepts any typ; without this a refresh or logout token of ours would pass.
+        if header.get("typ") != "at+jwt" or header.get("alg") != self._algorithm:
+            raise TokenInvalid
+        if "crit" in header:
+            raise TokenInvalid
+        kid = header.get("kid")
+        if kid is not None and (not isinstance(kid, str) or not _KID.fullmatch(kid)):
+            raise TokenInvalid
+        return kid
+
+    def _caller(self, claims: Mapping[str, Any]) -> Caller:
+        if any(name not in claims for name in _CLAIMS):
+            raise TokenInvalid
+        role, audience = claims["role"], claims["aud"]
+        if claims["iss"] != self._issuer or not isinstance(role, str):
+            raise TokenInvalid
+        if AUDIENCE_OF_ROLE.get(role) != audience:
+            raise TokenInvalid
+        issued_at, expires_at = _moment(claims["iat"]), _moment(claims["exp"])
+        if issued_at > self._clock.now() + LEEWAY or expires_at - issued_at > LONGEST_LIFE:
+            raise TokenInvalid
+        generation = claims["gen"]
+        if type(generation) is not int or generation < 0:
+            raise TokenInvalid
+        if not isinstance(claims["jti"], str) or not claims["jti"]:
+            raise TokenInvalid
+        return Caller(
+            user_id=_uuid(claims["sub"]),
+            role=cast("Role", role),
+            login_id=_uuid(claims["sid"]),
+            audience=str(audience),
+            expires_at=expires_at,
+            generation=generation,
+        )
+
+
+# Times, issuer and audience are checked here against our own clock port, not by pyjwt.
+_OPTIONS: Final[Options] = {
+    "verify_signature": True,
+    "require": list(_CLAIMS),
+    "verify_exp": False,
+    "verify_iat": False,
+    "verify_nbf": False,
+    "verify_aud": False,
+    "verify_iss": False,
+    "verify_sub": False,
+    "verify_jti": False,
+}
+
+
+def _moment(value: object) -> datetime:
+    if type(value) is not int and type(value) is not float:
+        raise TokenInvalid
+    try:
+        return datetime.fromtimestamp(value, UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise TokenInvalid from error
+
+
+def _uuid(value: object) -> UUID:
+    if not isinstance(value, str) or len(value) != 36:
+        raise TokenInvalid
+    try:
+        return UUID(value)
+    except ValueError as error:
+        raise TokenInvalid from error
+
+
+def build_verifier(
+    *, algorithm: str, jwks_url: str | None, secret: str | None, clock: Clock, runner: Runner
+) -> Verifier:
+    """Build the verifier that the settings ask for: ES256 by key set, or HS256 by secret."""
+    keys: KeySource
+    if algorithm == "HS256":
+        keys = SecretKey((secret or "").encode())
+    elif jwks_url:
+        keys = JwksKeys(jwks_url, clock=clock, runner=runner)
+    else:
+        raise ValueError("ES256 needs the address of the key set")
+    return Verifier(keys=keys, algorithm=algorithm, clock=clock)
+
+
+def with_expiry(caller: Caller, expires_at: datetime) -> Caller:
+    """Return the caller with another end of its token."""
+    return dataclasses.replace(caller, expires_at=expires_at)

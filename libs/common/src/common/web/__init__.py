@@ -1,0 +1,20 @@
+"""The HTTP edge of a service: declared routes in, validated calls and problem documents out."""
+
+from common.web.app import HEALTH, build_app
+from common.web.context import Context, IdempotencyKey, Page, Reply
+from common.web.health import Health
+from common.web.problems import Problem
+from common.web.routes import Operation, Routes
+
+__all__ = [
+    "HEALTH",
+    "Context",
+    "Health",
+    "IdempotencyKey",
+    "Operation",
+    "Page",
+    "Problem",
+    "Reply",
+    "Routes",
+    "build_app",
+]

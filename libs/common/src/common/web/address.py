@@ -1,0 +1,24 @@
+"""Which address a request came from, when gateways stand in between."""
+
+import ipaddress
+
+from aiohttp import web
+
+
+def client_ip(request: web.Request, *, trusted_hops: int) -> str:
+    """Return the client's address: so many entries from the right of X-Forwarded-For.
+
+    Everything further left was written by the client itself and is believed by nobody.
+    """
+    peer = request.remote or "unknown"
+    if trusted_hops == 0:
+        return peer
+    entries = ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")
+    candidates = [entry.strip() for entry in entries if entry.strip()]
+    if not candidates:
+        return peer
+    chosen = candidates[-min(trusted_hops, len(candidates))]
+    try:
+        return str(ipaddress.ip_address(chosen.strip("[]")))
+    except ValueError:
+        return peer

@@ -1,0 +1,254 @@
+"""The HTTP side of a service, built from its routes."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol, cast
+
+from aiohttp import web
+from pydantic import BaseModel, TypeAdapter
+
+from common import baseline
+from common.clock import Clock, SystemClock
+from common.limits import Limiter, RateLimits, address_key
+from common.log import get_logger
+from common.revocation import Revocations
+from common.tokens import Caller, TokenInvalid, Verifier
+from common.web import binding, docs, metrics, middlewares, problems
+from common.web.address import client_ip
+from common.web.context import Context, Reply
+from common.web.health import Health
+from common.web.openapi import describe
+from common.web.routes import Operation, Routes
+
+SocketHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+HEALTH = web.AppKey("health", Health)
+TRUSTED_HOPS = web.AppKey("trusted_hops", int)
+
+log = get_logger("http")
+
+
+class EdgeSettings(Protocol):
+    """What the edge reads from a service's settings."""
+
+    @property
+    def trusted_hops(self) -> int:
+        """How many gateways of ours stand in front."""
+
+
+class Edge:
+    """What every operation needs before its handler runs: who asks, and whether now."""
+
+    def __init__(
+        self,
+        *,
+        service: str,
+        trusted_hops: int,
+        verifier: Verifier | None,
+        revocations: Revocations | None,
+        limiter: Limiter,
+    ) -> None:
+        self._service = service
+        self._trusted_hops = trusted_hops
+        self._verifier = verifier
+        self._revocations = revocations
+        self._limiter = limiter
+
+    def serve(self, operation: Operation) -> SocketHandler:
+        """Return the aiohttp handler of an operation."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            address = client_ip(request, trusted_hops=self._trusted_hops)
+            caller = await self._admit(request, operation, address)
+            context = Context(
+                request=request,
+                request_id=request[middlewares.REQUEST_ID],
+                client_ip=address,
+                route=operation.path,
+                body=await binding.read_body(request, operation),
+                known_caller=caller,
+            )
+            result = await operation.handler(**binding.bind(request, operation, context))
+            return render(result, operation)
+
+        return handle
+
+    async def _admit(
+        self, request: web.Request, operation: Operation, address: str
+    ) -> Caller | None:
+        if operation.roles is None:
+            self._limit(operation, f"ip:{address_key(address)}")
+            return None
+        try:
+            caller = await self._identify(request)
+        except (TokenInvalid, problems.Unauthenticated):
+            # Guessing tokens is limited by address, as there is no user yet.
+            self._limit(operation, f"ip:{address_key(address)}")
+            raise
+        request[middlewares.CALLER] = caller
+        self._limit(operation, f"user:{caller.user_id}")
+        if caller.role not in operation.roles:
+            raise problems.Forbidden
+        if self._revocations is not None:
+            await self._revocations.check(caller)
+        return caller
+
+    async def _identify(self, request: web.Request) -> Caller:
+        token = binding.bearer(request)
+        if token is None:
+            raise problems.Unauthenticated
+        if self._verifier is None:
+            raise problems.Internal
+        return await self._verifier.verify(token)
+
+    def _limit(self, operation: Operation, key: str) -> None:
+        wait = self._limiter.ask(operation.limit, key)
+        if wait > 0:
+            metrics.LIMITED.labels(self._service, operation.limit).inc()
+            raise problems.RateLimited(retry_after=wait)
+
+
+def render(result: object, operation: Operation) -> web.StreamResponse:
+    """Turn what a handler returned into a response."""
+    if isinstance(result, web.StreamResponse):
+        return result
+    status, headers, body = operation.status, {}, result
+    if isinstance(result, Reply):
+        status = result.status or operation.status
+        headers, body = dict(result.headers), result.body
+    if body is None:
+        return web.Response(status=status, headers=headers)
+    content_type = headers.pop("Content-Type", "application/json")
+    return web.Response(
+        status=status, body=_dump(body, operation), headers=headers, content_type=content_type
+    )
+
+
+def _dump(body: object, operation: Operation) -> bytes:
+    if isinstance(body, bytes):
+        return body
+    if isinstance(body, BaseModel):
+        return body.model_dump_json(by_alias=True).encode()
+    return TypeAdapter(operation.result_type).dump_json(cast("Any", body), by_alias=True)
+
+
+def build_app(
+    *,
+    settings: EdgeSettings,
+    service: str,
+    title: str,
+    routes: Sequence[Routes],
+    statuses: Mapping[type[Exception], int],
+    verifier: Verifier | None,
+    revocations: Revocations | None,
+    health: Health,
+    sockets: Sequence[tuple[str, SocketHandler]] = (),
+    limits: RateLimits | None = None,
+    clock: Clock | None = None,
+) -> web.Application:
+    """Build the application of a service.
+
+    Limits come from the argument, else from `settings.rate_limits`, else from the defaults.
+    """
+    operations = [operation for group in routes for operation in group]
+    if verifier is None and any(operation.roles is not None for operation in operations):
+        raise ValueError("routes with roles need a verifier")
+    edge = Edge(
+        service=service,
+        trusted_hops=settings.trusted_hops,
+        verifier=verifier,
+        revocations=revocations,
+        limiter=Limiter(
+            limits or getattr(settings, "rate_limits", None) or RateLimits(),
+            clock=clock or SystemClock(),
+        ),
+    )
+    app = web.Application(
+        client_max_size=baseline.HTTP_CLIENT_MAX_SIZE,
+        middlewares=[middlewares.observe(service), middlewares.explain(statuses)],
+    )
+    app[HEALTH] = health
+    app[TRUSTED_HOPS] = settings.trusted_hops
+    app.on_response_prepare.append(_stamp)
+    for operation in operations:
+        _add(app, operation.method, operation.path, edge.serve(operation))
+    for path, handler in sockets:
+        _add(app, "GET", path, handler)
+    document = describe(title=title, operations=operations, statuses=statuses)
+    _add_operations(app, service=service, title=title, health=health, document=document)
+    return app
+
+
+def _add(app: web.Application, method: str, path: str, handler: SocketHandler) -> None:
+    app.router.add_route(method, path, handler, expect_handler=_expect)
+
+
+async def _expect(request: web.Request) -> web.StreamResponse | None:
+    """Answer `Expect: 100-continue`; another expectation is a problem, not a text."""
+    if request.headers.get("Expect", "").strip().lower() != "100-continue":
+        refused = problems.ExpectationFailed()
+        return problems.problem_response(refused, refused.status)
+    if request.transport is not None:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    return None
+
+
+async def _stamp(request: web.Request, response: web.StreamResponse) -> None:
+    headers = response.headers
+    headers["X-Request-ID"] = request.get(middlewares.REQUEST_ID) or middlewares.request_id_of(
+        request
+    )
+    headers.setdefault("Cache-Control", "no-store")
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    # The version of the server helps attackers only.
+    headers.popall("Server", None)
+
+
+def _add_operations(
+    app: web.Application, *, service: str, title: str, health: Health, document: dict[str, Any]
+) -> None:
+    description = docs.render_json(document)
+
+    async def livez(_request: web.Request) -> web.StreamResponse:
+        return web.json_response({"status": "alive"})
+
+    async def readyz(_request: web.Request) -> web.StreamResponse:
+        trouble = await health.trouble()
+        if trouble is None:
+            return web.json_response({"status": "ready"})
+        refused = problems.ServiceUnavailable(f"not ready: {trouble}")
+        return problems.problem_response(refused, refused.status)
+
+    async def statusz(_request: web.Request) -> web.StreamResponse:
+        return web.json_response(await _status(service, health))
+
+    async def scrape(_request: web.Request) -> web.StreamResponse:
+        return await metrics.expose(service, health)
+
+    async def openapi(_request: web.Request) -> web.StreamResponse:
+        return web.Response(body=description, content_type="application/json")
+
+    async def page(_request: web.Request) -> web.StreamResponse:
+        return docs.page(title)
+
+    for path, handler in (
+        ("/livez", livez),
+        ("/readyz", readyz),
+        ("/statusz", statusz),
+        ("/metrics", scrape),
+        ("/openapi.json", openapi),
+        ("/docs", page),
+    ):
+        _add(app, "GET", path, handler)
+
+
+async def _status(service: str, health: Health) -> dict[str, Any]:
+    states = await health.dependencies()
+    return {
+        "service": service,
+        "ready": await health.trouble() is None,
+        "trouble": await health.trouble(),
+        "draining": health.draining,
+        "dependencies": {
+            name: {"up": state.up, "detail": state.detail} for name, state in states.items()
+        },
+    }

@@ -1,0 +1,28 @@
+"""Rate, errors and duration of every route; no ids in labels."""
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
+
+from common.web.health import Health
+
+REQUESTS = Counter(
+    "http_requests_total", "Requests answered", ["service", "method", "route", "status"]
+)
+SECONDS = Histogram(
+    "http_request_seconds",
+    "Seconds from the first byte to the answer",
+    ["service", "method", "route"],
+    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+IN_FLIGHT = Gauge("http_requests_in_flight", "Requests being answered", ["service"])
+LIMITED = Counter("http_rate_limited_total", "Requests refused by rate", ["service", "rate_class"])
+DEPENDENCY_UP = Gauge("dependency_up", "1 while the dependency answers", ["service", "dependency"])
+READY = Gauge("service_ready", "1 while the replica takes traffic", ["service"])
+
+
+async def expose(service: str, health: Health) -> web.Response:
+    """Answer a scrape; asks the dependencies first, so that the gauges are true now."""
+    for name, state in (await health.dependencies()).items():
+        DEPENDENCY_UP.labels(service, name).set(state.up)
+    READY.labels(service).set(await health.trouble() is None)
+    return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

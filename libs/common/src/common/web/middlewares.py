@@ -1,0 +1,162 @@
+"""What surrounds every request: its id, its one log line, its metrics, and its problem document."""
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+import asyncpg
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from common.db import Unavailable
+from common.idempotency import IdempotencyMismatch
+from common.ids import new_id
+from common.log import get_logger
+from common.revocation import LoginRevoked
+from common.tokens import Caller, KeysUnavailable, TokenExpired, TokenInvalid
+from common.web import metrics, problems
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+REQUEST_ID = web.RequestKey("request_id", str)
+CALLER = web.RequestKey("caller", Caller)
+PROBLEM_CODE = web.RequestKey("problem_code", str)
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+_UNKNOWN_ROUTE = "(unknown)"
+
+log = get_logger("http")
+
+EDGE_STATUSES: Mapping[type[Exception], int] = {
+    TokenExpired: 401,
+    TokenInvalid: 401,
+    LoginRevoked: 401,
+    KeysUnavailable: 503,
+    Unavailable: 503,
+    IdempotencyMismatch: 422,
+}
+
+
+def route_of(request: web.Request) -> str:
+    """Return the template of the matched route, never the path itself: it may hold ids."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else _UNKNOWN_ROUTE
+
+
+def request_id_of(request: web.Request) -> str:
+    """Return the caller's X-Request-ID when it is harmless, else a new one."""
+    given = request.headers.get("X-Request-ID", "")
+    return given if _REQUEST_ID.fullmatch(given) else new_id().hex
+
+
+def observe(service: str) -> Middleware:
+    """Make the outermost middleware: id, log line, metrics."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        request[REQUEST_ID] = request_id_of(request)
+        structlog.contextvars.clear_contextvars()
+        started = time.perf_counter()
+        status = 499
+        with (
+            structlog.contextvars.bound_contextvars(request_id=request[REQUEST_ID]),
+            metrics.IN_FLIGHT.labels(service).track_inprogress(),
+        ):
+            try:
+                response = await handler(request)
+                status = response.status
+                return response
+            finally:
+                _account(request, service=service, status=status, started=started)
+
+    return middleware
+
+
+def _account(request: web.Request, *, service: str, status: int, started: float) -> None:
+    route, seconds = route_of(request), time.perf_counter() - started
+    # A method is the client's text: only the known ones may become a label.
+    method = request.method if request.method in _METHODS else "OTHER"
+    metrics.REQUESTS.labels(service, method, route, status).inc()
+    if status != 101:
+        metrics.SECONDS.labels(service, method, route).observe(seconds)
+    if route in _QUIET and status < 400:
+        return
+    caller = request.get(CALLER)
+    write = log.info if status < 500 else log.warning
+    write(
+        "request",
+        method=method,
+        route=route,
+        status=status,
+        ms=round(seconds * 1000, 1),
+        problem=request.get(PROBLEM_CODE),
+        user_id=caller and caller.user_id,
+        role=caller and caller.role,
+    )
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_QUIET = frozenset({"/livez", "/readyz", "/statusz", "/metrics"})
+
+
+def explain(statuses: Mapping[type[Exception], int]) -> Middleware:
+    """Make the middleware that turns every error into a problem document."""
+    table = {**EDGE_STATUSES, **statuses}
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            response, code = render(error, table)
+            request[PROBLEM_CODE] = code
+            if response.status == 500:
+                log.exception("request_failed", route=route_of(request))
+            elif code == problems.InvalidValue.code:
+                log.warning("value_reached_the_database", route=route_of(request), exc_info=True)
+            return response
+
+    return middleware
+
+
+def render(error: Exception, table: Mapping[type[Exception], int]) -> tuple[web.Response, str]:
+    """Return the problem response of an error, and its code."""
+    known = _known(error)
+    if isinstance(known, problems.Problem):
+        return problems.problem_response(known, known.status), known.code
+    for kind in type(known).__mro__:
+        if kind in table:
+            return problems.problem_response(known, table[kind]), problems.code_of(type(known))
+    hidden = problems.Internal()
+    return problems.problem_response(hidden, hidden.status), hidden.code
+
+
+def _known(error: Exception) -> Exception:
+    if isinstance(error, web.HTTPException):
+        return _from_aiohttp(error)
+    if isinstance(error, asyncpg.DataError):
+        return problems.InvalidValue()
+    return error
+
+
+def _from_aiohttp(error: web.HTTPException) -> Exception:
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allow = ", ".join(sorted(error.allowed_methods))
+        return problems.MethodNotAllowed(headers={"Allow": allow})
+    kinds: dict[int, type[problems.Problem]] = {
+        400: problems.Problem,
+        401: problems.Unauthenticated,
+        403: problems.Forbidden,
+        404: problems.NotFound,
+        413: problems.BodyTooLarge,
+        415: problems.UnsupportedMediaType,
+        417: problems.ExpectationFailed,
+        426: problems.UpgradeRequired,
+        503: problems.ServiceUnavailable,
+    }
+    kind = kinds.get(error.status, problems.Problem if error.status < 500 else problems.Internal)
+    return kind()
