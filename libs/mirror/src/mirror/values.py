@@ -146,6 +146,17 @@ class MirrorRow:
         """Return whose row this is."""
         return self.online.mitra_id
 
+    @property
+    def is_available(self) -> bool:
+        """Return whether she belongs to the kept answer (the age of her beat aside)."""
+        free = self.load.load < self.load.capacity
+        return self.online.is_online and self.active.is_active and free
+
+    @property
+    def is_barred(self) -> bool:
+        """Return whether she is still online although an operator switched her off."""
+        return self.online.is_online and not self.active.is_active
+
     def facts(self) -> tuple[Fact, Fact, Fact]:
         """Return the three facts, to be applied together."""
         return (self.online, self.active, self.load)
@@ -171,13 +182,51 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """The sentinel: which seeding, of which Postgres history, into which server process."""
+    """The sentinel: which seeding, of which Postgres history, into which server process.
+
+    `since_ms`: since when this has been a mirror without a break, on Valkey's clock.
+    """
 
     schema: int
     pg_epoch: int
     seeding_id: str
     run_id: str
-    at_ms: int
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Seeded:
+    """What a reseed did: mitras read, what it changed, strangers removed, seconds it took."""
+
+    mitras: int
+    applied: Applied
+    ghosts: int
+    seconds: float
+
+    @property
+    def healed(self) -> int:
+        """Return how many facts were wrong in the mirror."""
+        return self.applied.newer + self.applied.healed + self.ghosts
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """One step of the rolling reconcile; `barred`: online although deactivated."""
+
+    mitras: int
+    applied: Applied
+    barred: Sequence[UUID]
+    turned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One fact in which the mirror and Postgres differ."""
+
+    mitra_id: UUID
+    fact: Literal["online", "active", "load", "available", "stranger"]
+    mirror: str | None
+    postgres: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,21 @@
+"""The names of everything the mirror keeps in Valkey; nobody else names a key.
+
+One hash tag, so that one command may touch several of them in a cluster.
+"""
+
+from typing import Final
+
+SCHEMA: Final = 1
+"""The layout below; a sentinel of another layout is no sentinel of ours."""
+
+ONLINE: Final = "{mitras}:online"  # ZSET id -> last beat, ms on Valkey's clock
+AVAILABLE: Final = "{mitras}:available"  # ZSET, same score: online, active, load < capacity
+DEACTIVATED: Final = "{mitras}:deactivated"  # SET of ids
+LOAD: Final = "{mitras}:load"  # HASH id -> load/capacity
+VERSIONS: Final = "{mitras}:versions"  # HASH id:fact (o, a, l) -> pg_epoch.version
+SEED: Final = "{mitras}:seed"  # STRING, the sentinel: schema pg_epoch seeding run_id since_ms
+SEEDING: Final = "{mitras}:seeding"  # STRING, the seeding that is under way
+INTAKE: Final = "{mitras}:intake"  # STRING, last beat of anyone and end of the last gap, ms
+SNAPSHOT: Final = "{mitras}:snapshot"  # STRING, ms and JSON of the beacon as last told
+
+ALL: Final = (ONLINE, AVAILABLE, DEACTIVATED, LOAD, VERSIONS, SEED, SEEDING, INTAKE, SNAPSHOT)

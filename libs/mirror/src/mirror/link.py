@@ -1,0 +1,214 @@
+"""The way to Valkey: connects when asked, learns its clock, and stops asking when it is away."""
+
+import asyncio
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from libvalkey import ReplyError
+from prometheus_client import Counter, Gauge
+
+from common import baseline
+from common.clock import Clock
+from common.log import get_logger
+from mirror import scripts
+from mirror.errors import MirrorUnavailable
+from mirror.scripts import Script
+from mirror.wire import Argument, Reply, Wire, WireLost
+
+_log = get_logger("mirror")
+_failures = Counter("mirror_link_failures_total", "Broken or late exchanges with Valkey")
+_up = Gauge("mirror_link_up", "1 while Valkey answers this replica")
+_TLS_SCHEMES: Final = frozenset({"valkeys", "rediss"})
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Which server process is at the other end, and how far its clock is from ours."""
+
+    run_id: str
+    offset_ms: float
+    """Add it to our monotonic clock (in ms) to get Valkey's time, or up to one round trip less."""
+
+
+class Link:
+    """One shared connection, made anew when it breaks, behind a breaker.
+
+    After three failures in a row nobody tries for 2 s; then one failure closes the door again.
+    Every command given to it must be safe to run twice: one that found its connection broken is
+    sent once more. All trouble becomes MirrorUnavailable.
+    """
+
+    def __init__(self, url: str | None, *, clock: Clock) -> None:
+        parts = urlsplit(url or "")
+        self._configured = url is not None
+        self._host = parts.hostname or "127.0.0.1"
+        self._port = parts.port or 6379
+        self._user = unquote(parts.username) if parts.username else None
+        self._password = unquote(parts.password) if parts.password else None
+        self._tls = ssl.create_default_context() if parts.scheme in _TLS_SCHEMES else None
+        self._clock = clock
+        self._wire: Wire | None = None
+        self._server: Server | None = None
+        self._connecting: asyncio.Task[tuple[Wire, Server]] | None = None
+        self._failed = 0
+        self._closed_until = 0.0
+        self._ended = False
+
+    @property
+    def server(self) -> Server | None:
+        """Return the server behind the living connection, None while there is none."""
+        return self._server
+
+    async def command(self, *command: Argument) -> Reply:
+        """Send one command and return its reply; raise MirrorUnavailable."""
+        wire, _ = await self._connected()
+        return await self._exchange(wire, command)
+
+    async def run(self, script: Script, args: Sequence[Argument]) -> tuple[Reply, Server]:
+        """Run a script; return its reply and the server process that gave it."""
+        command = (b"EVALSHA", script.digest, len(script.keys), *script.keys, *args)
+        try:
+            return await self._run(command)
+        except _LostWhileIdle:
+            return await self._run(command)
+        except _UnknownScript:
+            return await self._run((b"EVAL", script.text, len(script.keys), *script.keys, *args))
+
+    async def learn_clock(self) -> Server:
+        """Ask for Valkey's time once more; connects when there is no connection."""
+        wire, server = await self._connected()
+        time = await self._exchange(wire, (b"TIME",))
+        if self._wire is wire:
+            self._server = Server(server.run_id, _offset(time, self._clock.monotonic()))
+        return self._server or server
+
+    def now_ms(self, monotonic: float) -> int | None:
+        """Return a moment of our monotonic clock as ms on Valkey's clock, never later than true.
+
+        None while Valkey's clock is unknown.
+        """
+        return None if self._server is None else int(monotonic * 1000 + self._server.offset_ms)
+
+    async def close(self) -> None:
+        """End the connection."""
+        self._ended = True
+        if self._connecting is not None:
+            self._connecting.cancel()
+        if self._wire is not None:
+            self._wire.abort("closed by us")
+
+    async def _run(self, command: Sequence[Argument]) -> tuple[Reply, Server]:
+        reused = self._wire
+        wire, server = await self._connected()
+        try:
+            return await self._exchange(wire, command), server
+        except MirrorUnavailable as error:
+            if wire is reused and isinstance(error.__cause__, WireLost) and wire.lost != _LATE:
+                raise _LostWhileIdle from error
+            raise
+
+    async def _exchange(self, wire: Wire, command: Sequence[Argument]) -> Reply:
+        try:
+            reply = await wire.send(command)
+        except WireLost as error:
+            raise MirrorUnavailable(str(error)) from error
+        except ReplyError as error:
+            if str(error).startswith("NOSCRIPT"):
+                raise _UnknownScript from error
+            raise MirrorUnavailable(str(error)) from error
+        self._failed = 0
+        return reply
+
+    async def _connected(self) -> tuple[Wire, Server]:
+        if self._wire is not None and self._server is not None:
+            return self._wire, self._server
+        if not self._configured:
+            raise MirrorUnavailable("no Valkey is configured")
+        if self._ended or self._clock.monotonic() < self._closed_until:
+            raise MirrorUnavailable("not asked: it was away a moment ago")
+        if self._connecting is None:
+            self._connecting = asyncio.get_running_loop().create_task(self._connect())
+            self._connecting.add_done_callback(self._tried)
+        try:
+            return await asyncio.shield(self._connecting)
+        except (OSError, TimeoutError, WireLost, ReplyError) as error:
+            raise MirrorUnavailable(f"{type(error).__name__}: {error}") from error
+
+    async def _connect(self) -> tuple[Wire, Server]:
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(baseline.VALKEY_CONNECT_TIMEOUT):
+            _, wire = await loop.create_connection(
+                lambda: Wire(timeout=baseline.VALKEY_SOCKET_TIMEOUT, on_lost=self._lost),
+                self._host,
+                self._port,
+                ssl=self._tls,
+            )
+        try:
+            server = await self._greet(wire)
+        except BaseException:
+            wire.abort("the greeting failed")
+            raise
+        self._wire, self._server = wire, server
+        _up.set(1)
+        _log.info("mirror_connected", run_id=server.run_id)
+        return wire, server
+
+    async def _greet(self, wire: Wire) -> Server:
+        """Log in, load the scripts, learn who is there and what time it is: one round trip."""
+        if self._password is not None:
+            names = (self._user, self._password) if self._user else (self._password,)
+            await wire.send((b"AUTH", *names))
+        loads = [wire.send((b"SCRIPT", b"LOAD", script.text)) for script in scripts.ALL]
+        info, time = wire.send((b"INFO", b"server")), wire.send((b"TIME",))
+        await asyncio.gather(*loads, info, time)
+        return Server(_run_id(info.result()), _offset(time.result(), self._clock.monotonic()))
+
+    def _tried(self, task: asyncio.Task[tuple[Wire, Server]]) -> None:
+        self._connecting = None
+        if not task.cancelled() and task.exception() is not None:
+            self._count_failure(str(task.exception()))
+
+    def _lost(self, wire: Wire, reason: str) -> None:
+        if wire is not self._wire:
+            return
+        self._wire = self._server = None
+        if not self._ended:
+            self._count_failure(reason)
+
+    def _count_failure(self, reason: str) -> None:
+        _failures.inc()
+        _up.set(0)
+        self._failed += 1
+        if self._failed >= baseline.VALKEY_BREAKER_FAILURES:
+            self._closed_until = self._clock.monotonic() + baseline.VALKEY_BREAKER_OPEN
+        if self._failed in {1, baseline.VALKEY_BREAKER_FAILURES}:
+            _log.warning("mirror_away", reason=reason, failures=self._failed)
+
+
+class _LostWhileIdle(Exception):  # noqa: N818  # a signal inside this module
+    """The connection had died since its last use: nothing was wrong with the question."""
+
+
+class _UnknownScript(Exception):  # noqa: N818  # a signal inside this module
+    """The server does not know the script any more (SCRIPT FLUSH)."""
+
+
+_LATE: Final = "no reply in time"
+
+
+def _run_id(info: bytes) -> str:
+    for line in info.decode().splitlines():
+        if line.startswith("run_id:"):
+            return line.removeprefix("run_id:")
+    raise WireLost("the server does not say who it is")
+
+
+def _offset(time: Sequence[bytes], monotonic: float) -> float:
+    """Return Valkey's time minus ours, in ms; the reply's way back makes it small, never large.
+
+    A beat may so look older by one round trip, and never younger.
+    """
+    return int(time[0]) * 1000 + int(time[1]) / 1000 - monotonic * 1000

@@ -1,0 +1,93 @@
+-- Compare-and-set of facts, each by (pg_epoch, version); then the kept answer, recomputed.
+-- KEYS online available deactivated load versions
+-- ARGV per fact, facts of one mitra together: id, fact, epoch, version, value, beat
+--   fact o: value 1|0, beat in ms (0: none)   a: value 1|0   l: value load/capacity
+-- Equal versions carry equal values, so an equal one is written again: that heals drift.
+-- Returns per fact 0 refused as older, 1 newer, 2 the same, 3 healed; and per mitra in order
+-- 1 where the kept answer was wrong although no fact had changed.
+local ONLINE, AVAILABLE, DEACTIVATED, LOAD, VERSIONS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+
+local function compare(field, epoch, version)
+  local stored = server.call('HGET', VERSIONS, field)
+  if not stored then return 1 end
+  local dot = string.find(stored, '.', 1, true)
+  local e, v = tonumber(string.sub(stored, 1, dot - 1)), tonumber(string.sub(stored, dot + 1))
+  if epoch ~= e then return epoch > e and 1 or -1 end
+  if version == v then return 0 end
+  return version > v and 1 or -1
+end
+
+local write = {}
+
+function write.o(id, value, beat)
+  local before = server.call('ZSCORE', ONLINE, id)
+  if value == '0' then
+    server.call('ZREM', ONLINE, id)
+    return before and true or false
+  end
+  server.call('ZADD', ONLINE, 'GT', beat, id)
+  return not before
+end
+
+function write.a(id, value)
+  if value == '0' then return server.call('SADD', DEACTIVATED, id) == 1 end
+  return server.call('SREM', DEACTIVATED, id) == 1
+end
+
+function write.l(id, value)
+  if server.call('HGET', LOAD, id) == value then return false end
+  server.call('HSET', LOAD, id, value)
+  return true
+end
+
+local function recompute(id)
+  local score = server.call('ZSCORE', ONLINE, id)
+  local kept = server.call('ZSCORE', AVAILABLE, id)
+  local wanted = score
+  if score and server.call('SISMEMBER', DEACTIVATED, id) == 1 then
+    -- Online, but with no life in it: not reachable, first in the stale range, and no beat counts.
+    if tonumber(score) ~= 0 then server.call('ZADD', ONLINE, 0, id) end
+    wanted = false
+  elseif score then
+    local known = server.call('HGET', VERSIONS, id .. ':a')
+    local load = server.call('HGET', LOAD, id)
+    local slash = load and string.find(load, '/', 1, true)
+    if not known or not slash
+      or tonumber(string.sub(load, 1, slash - 1)) >= tonumber(string.sub(load, slash + 1)) then
+      wanted = false
+    end
+  end
+  if wanted == kept then return false end
+  if wanted then
+    server.call('ZADD', AVAILABLE, wanted, id)
+  else
+    server.call('ZREM', AVAILABLE, id)
+  end
+  return not (wanted and kept)
+end
+
+local facts, answers = {}, {}
+local i, n = 1, #ARGV
+while i <= n do
+  local id, quiet = ARGV[i], true
+  while i <= n and ARGV[i] == id do
+    local fact, epoch, version = ARGV[i + 1], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
+    local field = id .. ':' .. fact
+    local order = compare(field, epoch, version)
+    if order < 0 then
+      facts[#facts + 1] = 0
+    else
+      local changed = write[fact](id, ARGV[i + 4], ARGV[i + 5])
+      if order > 0 then
+        server.call('HSET', VERSIONS, field, ARGV[i + 2] .. '.' .. ARGV[i + 3])
+        facts[#facts + 1], quiet = 1, false
+      else
+        facts[#facts + 1] = changed and 3 or 2
+        quiet = quiet and not changed
+      end
+    end
+    i = i + 6
+  end
+  answers[#answers + 1] = (recompute(id) and quiet) and 1 or 0
+end
+return {table.concat(facts), table.concat(answers)}

@@ -1,0 +1,11 @@
+-- KEYS seed online
+-- ARGV from (ms, inclusive), rows to skip there, how many
+-- Returns the seed, now in ms, ids and scores in the order of time.
+local seed = server.call('GET', KEYS[1])
+if not seed then return false end
+local time = server.call('TIME')
+return {
+  seed,
+  time[1] * 1000 + math.floor(time[2] / 1000),
+  server.call('ZRANGE', KEYS[2], ARGV[1], '+inf', 'BYSCORE', 'LIMIT', ARGV[2], ARGV[3], 'WITHSCORES'),
+}

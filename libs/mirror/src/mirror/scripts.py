@@ -1,0 +1,62 @@
+"""The scripts of the mirror: each decides in one atomic step, in one round trip."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mirror import keys
+
+_FOLDER = Path(__file__).with_name("lua")
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script, the keys it declares and the digest by which Valkey knows it."""
+
+    text: bytes
+    digest: bytes
+    keys: tuple[bytes, ...]
+
+
+def _script(name: str, *names: str) -> Script:
+    text = (_FOLDER / f"{name}.lua").read_bytes()
+    digest = hashlib.sha1(text, usedforsecurity=False).hexdigest().encode()
+    return Script(text=text, digest=digest, keys=tuple(key.encode() for key in names))
+
+
+_FACTS = (keys.ONLINE, keys.AVAILABLE, keys.DEACTIVATED, keys.LOAD, keys.VERSIONS)
+
+APPLY: Final = _script("apply", *_FACTS)
+FORGET: Final = _script("forget", *_FACTS)
+KNOWN: Final = _script("known", *_FACTS)
+BEAT: Final = _script("beat", keys.SEED, keys.ONLINE, keys.AVAILABLE, keys.DEACTIVATED, keys.INTAKE)
+FIND: Final = _script("find", keys.SEED, keys.AVAILABLE, keys.LOAD)
+REACH: Final = _script("reach", keys.SEED, keys.ONLINE, keys.AVAILABLE, keys.DEACTIVATED)
+COUNTS: Final = _script("counts", keys.SEED, keys.ONLINE, keys.AVAILABLE)
+STATUS: Final = _script(
+    "status", keys.SEED, keys.ONLINE, keys.DEACTIVATED, keys.LOAD, keys.VERSIONS
+)
+STALE: Final = _script("stale", keys.SEED, keys.ONLINE, keys.VERSIONS, keys.INTAKE)
+BEATS: Final = _script("beats", keys.SEED, keys.ONLINE)
+SCORES: Final = _script("scores", keys.SEED, keys.ONLINE)
+SEED_BEGIN: Final = _script("seed_begin", keys.SEEDING)
+SEED_FINISH: Final = _script("seed_finish", keys.SEED, keys.SEEDING)
+SNAPSHOT: Final = _script("snapshot", keys.SNAPSHOT)
+
+ALL: Final = (
+    APPLY,
+    FORGET,
+    KNOWN,
+    BEAT,
+    FIND,
+    REACH,
+    COUNTS,
+    STATUS,
+    STALE,
+    BEATS,
+    SCORES,
+    SEED_BEGIN,
+    SEED_FINISH,
+    SNAPSHOT,
+)

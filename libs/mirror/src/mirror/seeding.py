@@ -1,0 +1,269 @@
+"""Rebuilds the mirror from Postgres, compares the two, and heals what differs."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from prometheus_client import Counter, Gauge
+
+from common.clock import Clock
+from common.db import Unavailable
+from common.ids import new_id
+from common.log import get_logger
+from mirror import keys, scripts, sentinel
+from mirror.errors import MirrorUnavailable
+from mirror.link import Link
+from mirror.mirror import Mirror
+from mirror.truth import Truth
+from mirror.values import Applied, Drift, Fact, MirrorRow, Reconciled, Seed, Seeded
+from mirror.wire import Argument
+
+_log = get_logger("mirror")
+_reseeds = Counter("mirror_reseeds_total", "Times this replica rebuilt the mirror", ["reason"])
+_healed = Counter("mirror_healed_total", "Facts that were wrong in the mirror and were healed")
+_drift = Gauge("mirror_drift", "Facts that the last full turn of the reconcile had to change")
+
+NOBODY: Final = UUID(int=0)
+_CHUNK: Final = 500
+_LEASE_MS: Final = 5_000
+_SEEDING_LIFE_MS: Final = 60_000
+# A full turn takes at most 25 steps of one second each: drift lives for 30 s at the most.
+_STEPS: Final = 25
+
+
+class Seeder:
+    """Keeps the mirror equal to Postgres. Raises MirrorUnavailable and common.db.Unavailable."""
+
+    def __init__(self, *, mirror: Mirror, link: Link, truth: Truth, clock: Clock) -> None:
+        self._mirror = mirror
+        self._link = link
+        self._truth = truth
+        self._clock = clock
+        self._after = NOBODY
+        self._turn = _Turn()
+        self._step = _CHUNK
+
+    async def trouble(self) -> str | None:
+        """Return why this is not a mirror; None when it is one. Raises when Valkey is away."""
+        await self._link.learn_clock()
+        try:
+            await self._mirror.seed()
+        except MirrorUnavailable as error:
+            if self._link.server is None:
+                raise
+            return error.reason
+        return None
+
+    async def reseed(self, reason: str) -> Seeded | None:
+        """Rebuild the mirror; None while another replica does. Newer writes survive it."""
+        holder = new_id()
+        epoch = await self._truth.take_seeding(holder, _LEASE_MS)
+        if epoch is None:
+            return None
+        try:
+            return await self._rebuild(holder, epoch, reason)
+        finally:
+            # Where this fails, the right to seed ends by itself after 5 s.
+            with contextlib.suppress(Unavailable):
+                await self._truth.release_seeding(holder)
+
+    async def mend(self) -> Seeded | None:
+        """Rebuild the mirror if it is none; None when there was nothing to do."""
+        if (reason := await self.trouble()) is None:
+            return None
+        holder = new_id()
+        epoch = await self._truth.take_seeding(holder, _LEASE_MS)
+        if epoch is None:
+            return None
+        try:
+            # Whoever held the right before us may have mended it just now.
+            return await self._rebuild(holder, epoch, reason) if await self.trouble() else None
+        finally:
+            with contextlib.suppress(Unavailable):
+                await self._truth.release_seeding(holder)
+
+    async def heal(self, mitra_ids: Collection[UUID]) -> Applied:
+        """Write what Postgres says of these mitras now."""
+        read_at = self._clock.monotonic()
+        return await self._apply(await self._truth.rows_of(mitra_ids), read_at)
+
+    async def reconcile(self) -> Reconciled:
+        """Compare and heal the next part of all mitras; call it once a second."""
+        done, applied, barred = 0, Applied(), []
+        turned = False
+        while done < self._step and not turned:
+            read_at = self._clock.monotonic()
+            rows = await self._truth.rows_after(self._after, _CHUNK)
+            applied += await self._apply(rows, read_at)
+            barred += [
+                row.mitra_id for row in rows if row.online.is_online and not row.active.is_active
+            ]
+            done += len(rows)
+            turned = len(rows) < _CHUNK
+            self._after = NOBODY if turned else rows[-1].mitra_id
+        self._turn.add(done, applied)
+        if turned:
+            self._step = max(_CHUNK, -(-self._turn.mitras // _STEPS))
+            _drift.set(self._turn.changed)
+            self._turn = _Turn()
+        return Reconciled(done, applied, barred, turned)
+
+    async def diff(self) -> list[Drift]:
+        """Return where the mirror and Postgres differ; changes nothing.
+
+        A difference counts when it is still there at a second look: writes go on meanwhile.
+        """
+        found: list[Drift] = []
+        seen: set[UUID] = set()
+        async for rows, _ in self._chunks():
+            seen.update(row.mitra_id for row in rows)
+            if suspects := {drift.mitra_id for drift in await self._compare(rows)}:
+                found += await self._compare(await self._truth.rows_of(suspects))
+        strangers = [one for one in await self._held() if one not in seen]
+        known = {row.mitra_id for row in await self._truth.rows_of(strangers)}
+        found += [Drift(one, "stranger", "held", None) for one in strangers if one not in known]
+        return found
+
+    # --- inside ------------------------------------------------------------------------------
+
+    async def _rebuild(self, holder: UUID, epoch: int, reason: str) -> Seeded:
+        started = self._clock.monotonic()
+        server = await self._link.learn_clock()
+        since = await self._since()
+        await self._link.run(scripts.SEED_BEGIN, (str(holder), _SEEDING_LIFE_MS))
+        applied, seen = Applied(), set[UUID]()
+        async for rows, read_at in self._chunks():
+            applied += await self._apply(rows, read_at)
+            seen.update(row.mitra_id for row in rows)
+            if await self._truth.take_seeding(holder, _LEASE_MS) is None:
+                raise MirrorUnavailable("another replica took over the seeding")
+        ghosts = await self._forget_strangers(seen)
+        seed = Seed(keys.SCHEMA, epoch, str(holder), server.run_id, since)
+        written, _ = await self._link.run(
+            scripts.SEED_FINISH, (str(holder), sentinel.write(seed), epoch)
+        )
+        if not written:
+            raise MirrorUnavailable("it was emptied while it was seeded")
+        done = Seeded(len(seen), applied, ghosts, self._clock.monotonic() - started)
+        _reseeds.labels(_label(reason)).inc()
+        _log.info(
+            "mirror_reseeded",
+            reason=reason,
+            mitras=done.mitras,
+            healed=done.healed,
+            ghosts=ghosts,
+            ms=round(done.seconds * 1000),
+        )
+        return done
+
+    async def _since(self) -> int:
+        """Return since when this is a mirror: a reseed of a good one makes no beat less true."""
+        try:
+            return (await self._mirror.seed()).since_ms
+        except MirrorUnavailable:
+            now = self._link.now_ms(self._clock.monotonic())
+            if now is None:
+                raise
+            return now
+
+    async def _chunks(self) -> AsyncIterator[tuple[list[MirrorRow], float]]:
+        after = NOBODY
+        while True:
+            read_at = self._clock.monotonic()
+            rows = await self._truth.rows_after(after, _CHUNK)
+            if rows:
+                yield rows, read_at
+            if len(rows) < _CHUNK:
+                return
+            after = rows[-1].mitra_id
+
+    async def _apply(self, rows: Sequence[MirrorRow], read_at: float) -> Applied:
+        if not rows:
+            return Applied()
+        self._mirror.sentinel.expect(max(row.online.stamp.pg_epoch for row in rows))
+        facts: list[Fact] = [fact for row in rows for fact in row.facts()]
+        applied = await self._mirror.apply(facts, read_at=read_at)
+        if applied.healed:
+            _healed.inc(applied.healed)
+        return applied
+
+    async def _held(self) -> set[UUID]:
+        """Return every mitra of whom the mirror holds a fact, in bounded steps."""
+        found: set[UUID] = set()
+        cursor = b"0"
+        while True:
+            cursor, fields = await self._link.command(
+                b"HSCAN", keys.VERSIONS, cursor, b"COUNT", _CHUNK
+            )
+            found.update(UUID(field.partition(b":")[0].decode()) for field in fields[::2])
+            if cursor == b"0":
+                return found
+            await asyncio.sleep(0)
+
+    async def _forget_strangers(self, seen: Collection[UUID]) -> int:
+        strangers = [one for one in await self._held() if one not in seen]
+        forgotten = 0
+        for start in range(0, len(strangers), _CHUNK):
+            part = strangers[start : start + _CHUNK]
+            versions = (await self._known(part))[4]
+            read_at = self._clock.monotonic()
+            rows = await self._truth.rows_of(part)
+            await self._apply(rows, read_at)
+            known = {row.mitra_id for row in rows}
+            args: list[Argument] = []
+            for place, mitra_id in enumerate(part):
+                if mitra_id not in known:
+                    read = versions[place * 3 : place * 3 + 3]
+                    args += [str(mitra_id), *(one or b"" for one in read)]
+            if args:
+                digits, _ = await self._link.run(scripts.FORGET, args)
+                forgotten += digits.count(b"1")
+        return forgotten
+
+    async def _known(self, mitra_ids: Sequence[UUID]) -> list[list[bytes | int | None]]:
+        reply, _ = await self._link.run(scripts.KNOWN, [str(one) for one in mitra_ids])
+        return reply  # type: ignore[no-any-return]  # a list of lists by the script's contract
+
+    async def _compare(self, rows: Sequence[MirrorRow]) -> list[Drift]:
+        if not rows:
+            return []
+        online, available, barred, loads, _ = await self._known([row.mitra_id for row in rows])
+        found: list[Drift] = []
+        for place, row in enumerate(rows):
+            load = loads[place]
+            pairs = (
+                ("online", online[place] is not None, row.online.is_online),
+                ("active", not barred[place], row.active.is_active),
+                (
+                    "load",
+                    load.decode() if isinstance(load, bytes) else None,
+                    f"{row.load.load}/{row.load.capacity}",
+                ),
+                ("available", available[place] is not None, row.is_available),
+            )
+            found += [
+                Drift(row.mitra_id, fact, str(held), str(true))  # type: ignore[arg-type]  # a literal
+                for fact, held, true in pairs
+                if held != true
+            ]
+        return found
+
+
+@dataclass(slots=True)
+class _Turn:
+    """One full turn of the reconcile."""
+
+    mitras: int = 0
+    changed: int = 0
+
+    def add(self, mitras: int, applied: Applied) -> None:
+        self.mitras += mitras
+        self.changed += applied.newer + applied.healed
+
+
+def _label(reason: str) -> str:
+    """Return the first word of a reason: a metric's label must come from a small set."""
+    return reason.split(" ", 1)[0] or "unknown"
