@@ -1,0 +1,34 @@
+"""What pairing is told by its environment; units are in the names."""
+
+from typing import Annotated, Self
+
+from common.settings import ServiceSettings
+from pydantic import Field, model_validator
+
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+
+class Settings(ServiceSettings):
+    """How wide and how fast the rings go, and how long everyone waits."""
+
+    http_port: Annotated[int, Field(ge=0, le=65535)] = 9103
+    ring_size: Annotated[int, Field(ge=1, le=200)] = 8
+    ring_seconds: Seconds = 10
+    # A ring that found nobody is tried again this soon: somebody may come online or get free.
+    empty_ring_seconds: Seconds = 2
+    offer_life_seconds: Seconds = 25
+    request_wait_seconds: Seconds = 120
+    tick_seconds: Seconds = 5
+    # An offer goes only to a mitra whose last heartbeat is younger than this.
+    fresh_limit_seconds: Seconds = 45
+    # Open offers a mitra may hold above her free slots.
+    spare_offers: Annotated[int, Field(ge=0, le=20)] = 2
+    # How long a reconnecting customer still sees how her last request ended.
+    outcome_seconds: Seconds = 600
+    offers_kept_days: Annotated[int, Field(ge=1, le=3650)] = 30
+
+    @model_validator(mode="after")
+    def _life_fits_wait(self) -> Self:
+        if self.offer_life_seconds > self.request_wait_seconds:
+            raise ValueError("OFFER_LIFE_SECONDS must not exceed REQUEST_WAIT_SECONDS")
+        return self
