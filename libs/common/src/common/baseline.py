@@ -50,6 +50,8 @@ NATS_RECONNECT_WAIT: Final = (0.2, 2.0)
 NATS_WATCHDOG_INTERVAL: Final = 5.0
 NATS_WATCHDOG_RTT: Final = 2
 NATS_WATCHDOG_MISSES: Final = 3
+# Negative: fail at once while disconnected. A buffered publish would arrive late and twice.
+NATS_PENDING_SIZE: Final = -1
 # What waits in one subscription before the client drops: a hint is worth little when late.
 NATS_PENDING_MESSAGES: Final = 8192
 NATS_PENDING_BYTES: Final = 8 * 1024 * 1024
@@ -60,14 +62,16 @@ STREAM_DISCARD: Final = "new"
 STREAM_STORAGE: Final = "file"
 STREAM_MAX_AGE: Final = timedelta(hours=72)
 STREAM_DUPLICATE_WINDOW: Final = timedelta(minutes=10)
-STREAM_MAX_BYTES: Final = 256 * 1024 * 1024
 CONSUMER_ACK_WAIT: Final = 30.0
+# Given with each refusal, not in the consumer: there the first step would replace ack_wait.
 CONSUMER_BACKOFF: Final = (1.0, 5.0, 30.0)
 # One more than we use: at the fifth delivery we bury the message ourselves and say so.
 CONSUMER_MAX_DELIVER: Final = 6
 CONSUMER_BURY_AT: Final = 5
 CONSUMER_MAX_ACK_PENDING: Final = 256
-CONSUMER_FETCH_BATCH: Final = 32
+# A full hand, each message at its handler's limit, still ends within ack_wait.
+CONSUMER_FETCH_BATCH: Final = 8
+CONSUMER_WORKERS: Final = 4
 CONSUMER_FETCH_TIMEOUT: Final = 1.0
 # Under half of ack_wait, so that a slow handler never meets its own redelivery.
 CONSUMER_HANDLER_TIMEOUT: Final = 12.0

@@ -6,6 +6,8 @@ CREATE TABLE outbox (
     body         jsonb NOT NULL CHECK (jsonb_typeof(body) = 'object'),
     headers      jsonb NOT NULL DEFAULT '{}',
     created_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- Until then whoever wrote or took the row publishes it; afterwards any relay may.
+    claimed_until timestamptz,
     published_at timestamptz,
     stream_seq   bigint,
     CHECK ((published_at IS NULL) = (stream_seq IS NULL))

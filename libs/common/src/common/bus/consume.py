@@ -1,0 +1,317 @@
+"""Durable consumers: pull, handle, acknowledge after the commit, bury what never works.
+
+Messages arrive in an inbox of our own; whatever arrives is handled, whichever request asked for
+it. So a request whose answer comes late costs nothing, where nats-py's fetch() would stall.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Awaitable, Callable
+
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from prometheus_client import Counter, Gauge, Histogram
+
+from common import baseline, trace
+from common.bus.dead_letters import DeadLetters, Reason
+from common.bus.delivery import Delivery
+from common.bus.envelope import Malformed, header
+from common.bus.link import Link
+from common.bus.streams import ensure_stream
+from common.db import Unavailable
+from common.log import get_logger
+from common.runner import Runner
+
+_log = get_logger("bus")
+_handled = Counter("events_handled_total", "Events heard, by outcome", ["consumer", "outcome"])
+_seconds = Histogram("event_handle_seconds", "Handling one event", ["consumer"])
+_pending = Gauge("jetstream_pending", "Events not yet delivered", ["stream", "consumer"])
+
+Handle = Callable[[Delivery], Awaitable[None]]
+
+_QUIET = ("404", "408")
+_GRACE = 1.0
+_MISSES = 3
+_HOLD = (0.5, 5.0)
+_ADVISORY = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES"
+
+
+class Consumer:
+    """One durable consumer of one stream, shared by the replicas of a service."""
+
+    def __init__(
+        self,
+        *,
+        link: Link,
+        runner: Runner,
+        stream: str,
+        durable: str,
+        subjects: list[str],
+        handle: Handle,
+        dead_letters: Callable[[], DeadLetters | None],
+    ) -> None:
+        self.stream = stream
+        self.durable = durable
+        self._link = link
+        self._runner = runner
+        self._subjects = subjects
+        self._handle = handle
+        self._dead_letters = dead_letters
+        self._inbox = ""
+        self._ensured = False
+        self._arrived: asyncio.Queue[Msg] = asyncio.Queue()
+        self._in_hand = 0
+        self._freed = asyncio.Event()
+        self._workers = asyncio.Semaphore(baseline.CONSUMER_WORKERS)
+
+    @property
+    def advisory(self) -> str:
+        """Where the server says that it gave up on one of our messages."""
+        return f"{_ADVISORY}.{self.stream}.{self.durable}"
+
+    def config(self) -> ConsumerConfig:
+        """Return what the server is asked to keep for us."""
+        return ConsumerConfig(
+            durable_name=self.durable,
+            deliver_policy=DeliverPolicy.ALL,
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=baseline.CONSUMER_ACK_WAIT,
+            max_deliver=baseline.CONSUMER_MAX_DELIVER,
+            max_ack_pending=baseline.CONSUMER_MAX_ACK_PENDING,
+            filter_subjects=self._subjects,
+        )
+
+    async def attach(self, client: Client) -> None:
+        """Take a new inbox on this client."""
+        inbox = client.new_inbox()
+        await client.subscribe(inbox, cb=self._put)
+        self._inbox = inbox
+        self._ensured = False
+
+    async def run(self) -> None:
+        """Pull and handle until the process stops."""
+        misses = 0
+        while not self._runner.stopping:
+            if not await self._link.until_up(1.0) or not self._inbox:
+                continue
+            try:
+                if not self._ensured:
+                    await self._ensure()
+                misses = 0 if await self._pull() else misses + 1
+            except (NatsError, OSError, TimeoutError) as error:
+                _log.warning(
+                    "consumer_waits",
+                    consumer=self.durable,
+                    error=f"{type(error).__name__}: {error}",
+                )
+                self._ensured = False
+                await asyncio.sleep(0.5)
+            if misses >= _MISSES:
+                _log.warning("consumer_silent", consumer=self.durable)
+                self._ensured, misses = False, 0
+
+    async def measure(self) -> None:
+        """Note how many events wait for us."""
+        if self._ensured and self._link.up and (client := self._link.client) is not None:
+            with contextlib.suppress(NatsError, OSError, TimeoutError):
+                info = await client.jetstream().consumer_info(self.stream, self.durable, timeout=1)
+                _pending.labels(self.stream, self.durable).set(info.num_pending or 0)
+
+    async def given_up(self, advisory: bytes) -> None:
+        """Bury a message that the server will deliver no more, because nobody came to the end."""
+        sequence = int(json.loads(advisory)["stream_seq"])
+        client = self._link.client
+        letters = self._dead_letters()
+        if client is None or letters is None:
+            return
+        raw = await client.jetstream().get_msg(self.stream, sequence)
+        headers = dict(raw.headers or {})
+        await letters.bury(
+            consumer=self.durable,
+            stream=self.stream,
+            stream_seq=sequence,
+            subject=raw.subject or "",
+            event_id=Delivery.id_of(headers),
+            body=raw.data or b"",
+            headers=headers,
+            reason="exhausted",
+            error="The server stopped delivering it.",
+            deliveries=baseline.CONSUMER_MAX_DELIVER,
+        )
+
+    async def _put(self, message: Msg) -> None:
+        self._arrived.put_nowait(message)
+
+    async def _ensure(self) -> None:
+        client = self._link.client
+        if client is None:
+            raise TimeoutError
+        js = client.jetstream()
+        await ensure_stream(js, self.stream)
+        await js.add_consumer(self.stream, self.config())
+        self._ensured = True
+
+    async def _pull(self) -> bool:
+        """Ask for as many as we can take; return whether the server said anything."""
+        free = await self._free()
+        client = self._link.client
+        if free == 0 or client is None:
+            return True
+        expires = baseline.CONSUMER_FETCH_TIMEOUT
+        request = {"batch": free, "expires": int(expires * 1_000_000_000)}
+        await client.publish(
+            f"$JS.API.CONSUMER.MSG.NEXT.{self.stream}.{self.durable}",
+            json.dumps(request).encode(),
+            reply=self._inbox,
+        )
+        heard = False
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(expires + _GRACE):
+                while free > 0 and not self._runner.stopping:
+                    message = await self._arrived.get()
+                    heard = True
+                    if (status := _status(message)) is None:
+                        self._take(message)
+                        free -= 1
+                    elif not self._goes_on(status, message):
+                        break
+        return heard
+
+    async def _free(self) -> int:
+        while self._in_hand >= baseline.CONSUMER_FETCH_BATCH:
+            if self._runner.stopping:
+                return 0
+            self._freed.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await self._freed.wait()
+        return baseline.CONSUMER_FETCH_BATCH - self._in_hand
+
+    def _goes_on(self, status: str, message: Msg) -> bool:
+        """Note what a status says; return whether the request still stands."""
+        if status == "100":
+            return True
+        if status not in _QUIET:
+            _log.warning(
+                "consumer_refused",
+                consumer=self.durable,
+                status=status,
+                detail=header(message.headers, "Description"),
+            )
+            raise TimeoutError(status)
+        return False
+
+    def _take(self, message: Msg) -> None:
+        self._in_hand += 1
+        self._runner.background(self._work(message), name=f"event-{self.durable}")
+
+    async def _work(self, message: Msg) -> None:
+        try:
+            async with self._workers:
+                structlog.contextvars.clear_contextvars()
+                with (
+                    trace.continued(header(message.headers, "traceparent")),
+                    structlog.contextvars.bound_contextvars(
+                        consumer=self.durable, subject=message.subject
+                    ),
+                    _seconds.labels(self.durable).time(),
+                ):
+                    outcome = await self._settle(message)
+            _handled.labels(self.durable, outcome).inc()
+        except asyncio.CancelledError:
+            # We are being stopped: somebody else may have it at once.
+            await _answer(message.nak())
+            raise
+        finally:
+            self._in_hand -= 1
+            self._freed.set()
+
+    async def _settle(self, message: Msg) -> str:
+        """Handle one message and answer the server; return the outcome's name."""
+        deliveries = message.metadata.num_delivered
+        try:
+            delivery = Delivery.of(message)
+            if deliveries > baseline.CONSUMER_BURY_AT:
+                # Every earlier try ended without an answer: it may be what kills us.
+                return await self._bury(message, "exhausted", "No try came to an end.")
+            with structlog.contextvars.bound_contextvars(event_id=str(delivery.id)):
+                await self._try(delivery, message)
+        except Malformed as error:
+            return await self._bury(message, "malformed", str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the event goes on its way
+            if self._runner.stopping:
+                await _answer(message.nak())
+                return "stopped"
+            _log.exception("event_failed", deliveries=deliveries)
+            if deliveries >= baseline.CONSUMER_BURY_AT:
+                return await self._bury(message, "exhausted", f"{type(error).__name__}: {error}")
+            await _answer(message.nak(delay=_backoff(deliveries)))
+            return "failed"
+        # Not awaited by the server: a lost ack means one more delivery, which changes nothing.
+        await _answer(message.ack())
+        return "handled"
+
+    async def _try(self, delivery: Delivery, message: Msg) -> None:
+        """Run the handler; while Postgres is away keep the message, count no failure."""
+        wait = _HOLD[0]
+        while True:
+            try:
+                async with asyncio.timeout(baseline.CONSUMER_HANDLER_TIMEOUT):
+                    await self._handle(delivery)
+                return
+            except Unavailable:
+                letters = self._dead_letters()
+                if letters is None or self._runner.stopping or await letters.reachable():
+                    raise
+            await _answer(message.in_progress())
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, _HOLD[1])
+
+    async def _bury(self, message: Msg, reason: Reason, error: str) -> str:
+        letters = self._dead_letters()
+        metadata = message.metadata
+        headers = dict(message.headers or {})
+        if letters is None:
+            _log.error("burial_impossible", reason=reason, hint="call Bus.bury_in")
+            await _answer(message.nak(delay=baseline.CONSUMER_BACKOFF[-1]))
+            return "failed"
+        try:
+            await letters.bury(
+                consumer=self.durable,
+                stream=self.stream,
+                stream_seq=metadata.sequence.stream,
+                subject=message.subject,
+                event_id=Delivery.id_of(headers),
+                body=message.data,
+                headers=headers,
+                reason=reason,
+                error=error,
+                deliveries=metadata.num_delivered,
+            )
+        except Exception:  # noqa: BLE001 - not buried, so it must come back
+            _log.exception("burial_failed", reason=reason)
+            await _answer(message.nak(delay=baseline.CONSUMER_BACKOFF[-1]))
+            return "failed"
+        await _answer(message.term())
+        return reason
+
+
+def _status(message: Msg) -> str | None:
+    if message.headers and not message.data:
+        return message.headers.get("Status")
+    return None
+
+
+def _backoff(deliveries: int) -> float:
+    steps = baseline.CONSUMER_BACKOFF
+    return steps[min(deliveries, len(steps)) - 1]
+
+
+async def _answer(answer: Awaitable[None]) -> None:
+    """Send an answer if there is somebody to hear it; without it the message comes again."""
+    with contextlib.suppress(NatsError, OSError, TimeoutError):
+        await answer
