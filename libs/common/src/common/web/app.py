@@ -173,9 +173,21 @@ def build_app(
         _add(app, operation.method, operation.path, edge.serve(operation))
     for path, handler in sockets:
         _add(app, "GET", path, handler)
+        drain = getattr(handler, "drain", None)
+        if drain is not None:
+            app.on_shutdown.append(_at_shutdown(drain))
     document = describe(title=title, operations=operations, statuses=statuses)
     _add_operations(app, service=service, title=title, health=health, document=document)
     return app
+
+
+def _at_shutdown(
+    drain: Callable[[], Awaitable[None]],
+) -> Callable[[web.Application], Awaitable[None]]:
+    async def on_shutdown(_app: web.Application) -> None:
+        await drain()
+
+    return on_shutdown
 
 
 def _add(app: web.Application, method: str, path: str, handler: SocketHandler) -> None:

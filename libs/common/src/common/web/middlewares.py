@@ -81,7 +81,8 @@ def _account(request: web.Request, *, service: str, status: int, started: float)
     metrics.REQUESTS.labels(service, method, route, status).inc()
     if status != 101:
         metrics.SECONDS.labels(service, method, route).observe(seconds)
-    if route in _QUIET and status < 400:
+    # A socket has its own line when it ends.
+    if status == 101 or (route in _QUIET and status < 400):
         return
     caller = request.get(CALLER)
     write = log.info if status < 500 else log.warning

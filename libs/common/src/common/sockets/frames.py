@@ -1,0 +1,205 @@
+"""What goes over a socket: `{"type", "id", "data"}`, each type with its own model."""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeVar
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from common.web import problems
+from common.web.binding import has_nul, parse_json
+
+if TYPE_CHECKING:
+    from common.sockets.connection import Connection
+
+D = TypeVar("D", bound=BaseModel)
+FrameHandler = Callable[["Connection", D, str | None], Awaitable["Frame | None"]]
+
+LONGEST_ID: Final = 64
+
+
+class Frame(BaseModel):
+    """Something to send; subclasses fix `type` to a literal and `data` to a model."""
+
+    model_config = ConfigDict(frozen=True)
+
+    type: str
+    id: str | None = None
+    data: Any = Field(default_factory=dict)
+
+    def encode(self) -> bytes:
+        """Render the frame once, for however many connections."""
+        return self.model_dump_json(by_alias=True).encode()
+
+
+class ErrorData(BaseModel):
+    """Why a frame was refused; `code` is stable."""
+
+    code: str
+    detail: str
+    errors: list[problems.FieldProblem] = []
+    retry_after_ms: int | None = None
+
+
+class ErrorFrame(Frame):
+    """The answer to a frame that was refused; the connection stays."""
+
+    type: Literal["error"] = "error"
+    data: ErrorData
+
+
+class TokenExpiringData(BaseModel):
+    """When the token ends: send `auth` with a fresh one before."""
+
+    expires_at: str
+
+
+class TokenExpiringFrame(Frame):
+    """Sent 60 seconds before the token of the connection ends."""
+
+    type: Literal["token_expiring"] = "token_expiring"
+    data: TokenExpiringData
+
+
+class AuthRefreshedData(BaseModel):
+    """The new end of the connection's token."""
+
+    expires_at: str
+
+
+class AuthRefreshedFrame(Frame):
+    """The answer to a later `auth`: the connection lives on with the new token."""
+
+    type: Literal["auth_refreshed"] = "auth_refreshed"
+    data: AuthRefreshedData
+
+
+class RestartData(BaseModel):
+    """How long to wait before connecting again, so that not all come at once."""
+
+    retry_after_ms: int
+
+
+class RestartFrame(Frame):
+    """This replica goes away; connect again after the wait."""
+
+    type: Literal["restart"] = "restart"
+    data: RestartData
+
+
+class AuthMessage(BaseModel):
+    """The first message of a client, and later the way to bring a fresh token."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    type: Literal["auth"]
+    token: str = Field(min_length=1, max_length=4096)
+    id: str | None = Field(default=None, max_length=LONGEST_ID)
+    cursor: dict[str, int] | None = Field(default=None, max_length=100)
+
+
+class Envelope(BaseModel):
+    """What every frame of a client has in common."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    type: str = Field(min_length=1, max_length=64)
+    id: str | None = Field(default=None, max_length=LONGEST_ID)
+    data: dict[str, Any] = {}
+
+
+class InvalidFrame(Exception):
+    """The frame is not of the documented shape."""
+
+    code: ClassVar[str] = "invalid_frame"
+
+    def __init__(
+        self, detail: str = "", *, frame_id: str | None = None, error: ValidationError | None = None
+    ) -> None:
+        super().__init__(detail or problems.summary_of(type(self)))
+        self.frame_id = frame_id
+        self.errors = problems.field_problems(error) if error else []
+
+
+class UnknownFrame(InvalidFrame):
+    """This kind of frame is not known here."""
+
+    code: ClassVar[str] = "unknown_frame"
+
+
+@dataclass(frozen=True, slots=True)
+class FrameKind:
+    """One kind of frame that a client may send."""
+
+    name: str
+    model: type[BaseModel]
+    adapter: TypeAdapter[Any]
+    handler: Callable[..., Awaitable[Frame | None]]
+
+
+class Frames:
+    """The kinds of frames that a socket accepts, with their handlers."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[str, FrameKind] = {}
+
+    def on(self, kind: str, model: type[D]) -> Callable[[FrameHandler[D]], FrameHandler[D]]:
+        """Declare the handler of a kind: `async def(connection, data, frame_id)`, maybe a Frame."""
+        if kind == "auth" or kind in self._kinds:
+            raise ValueError(f"frame {kind} is taken")
+
+        def declare(handler: FrameHandler[D]) -> FrameHandler[D]:
+            self._kinds[kind] = FrameKind(
+                name=kind, model=model, adapter=TypeAdapter(model), handler=handler
+            )
+            return handler
+
+        return declare
+
+    def __iter__(self) -> Iterator[FrameKind]:
+        return iter(self._kinds.values())
+
+    def parse(self, envelope: Envelope, document: Mapping[str, Any]) -> tuple[FrameKind, Any]:
+        """Return the kind of a frame and its validated data."""
+        kind = self._kinds.get(envelope.type)
+        if kind is None:
+            raise UnknownFrame(frame_id=envelope.id)
+        data = document.get("data")
+        return kind, validated(kind.adapter, {} if data is None else data, frame_id=envelope.id)
+
+
+def parse_document(text: str | bytes) -> dict[str, Any]:
+    """Parse a client's text: strict JSON, an object, no NUL in any text of it."""
+    raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    try:
+        document = parse_json(raw)
+    except problems.InvalidJson:
+        raise InvalidFrame("The frame is no valid JSON.") from None
+    if not isinstance(document, dict):
+        raise InvalidFrame("A frame is a JSON object.")
+    if b"\\u0000" in raw and has_nul(document):
+        raise InvalidFrame("Texts must not contain the NUL character.")
+    return document
+
+
+def parse_envelope(document: dict[str, Any]) -> Envelope:
+    """Return what every frame has; refuses another shape."""
+    envelope: Envelope = validated(_ENVELOPE, {"data": {}, **_without_null(document, "data")})
+    return envelope
+
+
+def validated(adapter: TypeAdapter[Any], value: object, *, frame_id: str | None = None) -> Any:
+    """Validate a part of a frame as strictly as a JSON body."""
+    try:
+        return adapter.validate_json(orjson.dumps(value), strict=True)
+    except ValidationError as error:
+        raise InvalidFrame(frame_id=frame_id, error=error) from None
+
+
+def _without_null(document: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in document.items() if key != name or value is not None}
+
+
+_ENVELOPE: Final[TypeAdapter[Any]] = TypeAdapter(Envelope)
+AUTH: Final[TypeAdapter[Any]] = TypeAdapter(AuthMessage)

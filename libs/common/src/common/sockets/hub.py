@@ -1,0 +1,316 @@
+"""The open sockets of one replica: who is connected, what they are told, and how they end."""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from datetime import timedelta
+from typing import Protocol
+from uuid import UUID
+
+import structlog
+from aiohttp import WSMsgType, web
+from prometheus_client import Counter, Gauge
+
+from common.clock import Clock
+from common.limits import Gcra, Rate
+from common.log import get_logger
+from common.runner import Runner
+from common.sockets import handshake
+from common.sockets.connection import Connection
+from common.sockets.dispatch import Dispatcher
+from common.sockets.frames import (
+    Frame,
+    Frames,
+    RestartData,
+    RestartFrame,
+    TokenExpiringData,
+    TokenExpiringFrame,
+)
+from common.sockets.limits import CloseCode, SocketLimits
+from common.sockets.registry import Registry
+from common.tokens import Caller, Verifier
+from common.web import middlewares, problems
+
+OnOpen = Callable[[Connection], Awaitable[Frame | None]]
+OnClose = Callable[[Connection], Awaitable[None]]
+SocketHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+connections = Gauge("ws_connections", "Open authenticated sockets", ["service"])
+closes = Counter("ws_close_total", "Sockets that ended", ["service", "code"])
+log = get_logger("socket")
+
+
+class RevocationPort(Protocol):
+    """The part of revocations that sockets need."""
+
+    async def check(self, caller: Caller) -> None:
+        """Raise when the login has ended."""
+
+    def on_revoked(self, callback: Callable[[UUID], None]) -> None:
+        """Call back for each login that ends."""
+
+    def watch(self, logins: Callable[[], Iterable[UUID]]) -> None:
+        """Ask again and again about these logins."""
+
+
+class Hub:
+    """Keeps the connections of a service by user and by login."""
+
+    def __init__(
+        self,
+        *,
+        verifier: Verifier,
+        revocations: RevocationPort,
+        runner: Runner,
+        clock: Clock,
+        service: str = "service",
+        allowed_origins: Collection[str] = (),
+        limits: SocketLimits | None = None,
+    ) -> None:
+        self._verifier = verifier
+        self._revocations = revocations
+        self._clock = clock
+        self._service = service
+        self._origins = tuple(allowed_origins)
+        self._limits = limits or SocketLimits()
+        self._registry = Registry()
+        self._waiting = 0
+        self.draining = False
+        revocations.on_revoked(self.close_login)
+        revocations.watch(self._registry.logins)
+        runner.every("socket-expiry", 1.0, self.tick)
+
+    def endpoint(
+        self, *, roles: set[str], frames: Frames, on_open: OnOpen, on_close: OnClose | None = None
+    ) -> SocketHandler:
+        """Return the aiohttp handler of a socket for these roles.
+
+        `on_open` makes the first frame; what is sent to the connection meanwhile comes after it.
+        """
+        dispatcher = Dispatcher(
+            frames=frames, verifier=self._verifier, revocations=self._revocations
+        )
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            if self.draining or self._waiting >= self._limits.most_unauthenticated:
+                raise problems.ServiceUnavailable
+            handshake.check_request(request, allowed_origins=self._origins)
+            token = handshake.header_token(request)
+            caller = None if token is None else await self._identify(token, roles)
+            websocket = web.WebSocketResponse(
+                heartbeat=self._limits.heartbeat_seconds,
+                max_msg_size=self._limits.message_bytes,
+                compress=False,
+                timeout=self._limits.close_seconds,
+            )
+            await websocket.prepare(request)
+            started = time.perf_counter()
+            connection = await self._admit(request, websocket, caller, roles)
+            if connection is not None:
+                request[middlewares.CALLER] = connection.caller
+                await self._live(connection, websocket, dispatcher, on_open, on_close)
+                self._account(connection, websocket, started)
+            return websocket
+
+        # build_app() calls it when the replica shuts down.
+        handle.drain = self.drain  # type: ignore[attr-defined]  # a function carries its owner's end
+        return handle
+
+    # --- telling ---------------------------------------------------------------------------
+
+    def send(self, user_id: UUID, frame: Frame | bytes) -> int:
+        """Tell one user on all connections of this replica; returns how many took it."""
+        mine = self._registry.of_user(user_id)
+        if not mine:
+            return 0
+        encoded = frame if isinstance(frame, bytes) else frame.encode()
+        return sum(connection.send(encoded) for connection in mine)
+
+    def send_many(self, user_ids: Iterable[UUID], frame: Frame | bytes) -> int:
+        """Tell several users the same; it is rendered once."""
+        encoded = frame if isinstance(frame, bytes) else frame.encode()
+        return sum(self.send(user_id, encoded) for user_id in user_ids)
+
+    def connected(self, user_id: UUID) -> bool:
+        """Tell whether the user has a connection to this replica."""
+        return bool(self._registry.of_user(user_id))
+
+    def users(self) -> set[UUID]:
+        """Return who is connected to this replica."""
+        return self._registry.users()
+
+    def connections_of(self, user_id: UUID) -> tuple[Connection, ...]:
+        """Return the connections of a user to this replica."""
+        return self._registry.of_user(user_id)
+
+    # --- ending ----------------------------------------------------------------------------
+
+    def close_login(self, login_id: UUID, code: int = CloseCode.REVOKED) -> None:
+        """End every connection of a login."""
+        for connection in self._registry.of_login(login_id):
+            connection.close(code)
+
+    async def tick(self) -> None:
+        """Warn connections whose token ends soon, end those whose token has ended."""
+        now = self._clock.now()
+        warn_at = now + timedelta(seconds=self._limits.expiring_seconds)
+        end_at = now - timedelta(seconds=self._limits.expired_seconds)
+        for connection in self._registry:
+            expires_at = connection.caller.expires_at
+            if expires_at <= end_at:
+                connection.close(CloseCode.EXPIRED)
+            elif expires_at <= warn_at and not connection.warned:
+                connection.warned = True
+                data = TokenExpiringData(expires_at=expires_at.isoformat())
+                connection.send(TokenExpiringFrame(data=data))
+
+    async def drain(self) -> None:
+        """Send every client elsewhere, all at once; each has 2 s to say goodbye."""
+        self.draining = True
+        leaving = list(self._registry)
+        for connection in leaving:
+            wait = random.randint(0, self._limits.restart_spread_ms)
+            frame = RestartFrame(data=RestartData(retry_after_ms=wait))
+            connection.close(CloseCode.RESTART, last=frame)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.close_seconds + 1.0):
+                for connection in leaving:
+                    await connection.ended.wait()
+        for connection in self._registry:
+            connection.abort()
+
+    # --- the life of one socket ------------------------------------------------------------
+
+    async def _identify(self, token: str, roles: Collection[str]) -> Caller:
+        caller = await self._verifier.verify(token)
+        if caller.role not in roles:
+            raise problems.Forbidden
+        await self._revocations.check(caller)
+        return caller
+
+    async def _admit(
+        self,
+        request: web.Request,
+        websocket: web.WebSocketResponse,
+        caller: Caller | None,
+        roles: Collection[str],
+    ) -> Connection | None:
+        self._waiting += 1
+        try:
+            caller, cursor = await self._authenticate(websocket, caller, roles)
+        except ConnectionResetError:
+            return None
+        except handshake.EXPECTED as error:
+            await self._refuse(request, websocket, handshake.close_code_of(error))
+            return None
+        except Exception:
+            log.exception("socket_admission_failed")
+            await self._refuse(request, websocket, CloseCode.INTERNAL)
+            return None
+        finally:
+            self._waiting -= 1
+        connection = Connection(
+            websocket=websocket,
+            transport=request.transport,
+            caller=caller,
+            cursor=cursor,
+            limits=self._limits,
+        )
+        self._registry.add(connection)
+        connections.labels(self._service).inc()
+        return connection
+
+    async def _authenticate(
+        self, websocket: web.WebSocketResponse, caller: Caller | None, roles: Collection[str]
+    ) -> tuple[Caller, dict[str, int] | None]:
+        cursor = None
+        if caller is None:
+            auth = await handshake.first_message(websocket, seconds=self._limits.auth_seconds)
+            caller, cursor = await self._identify(auth.token, roles), auth.cursor
+        if self.draining:
+            raise handshake.Refused(CloseCode.RESTART)
+        if len(self._registry.of_user(caller.user_id)) >= self._limits.per_user:
+            raise handshake.Refused(CloseCode.TOO_MANY)
+        return caller, cursor
+
+    async def _refuse(
+        self, request: web.Request, websocket: web.WebSocketResponse, code: int
+    ) -> None:
+        closes.labels(self._service, code).inc()
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            async with asyncio.timeout(self._limits.close_seconds):
+                await websocket.close(code=code)
+        if request.transport is not None:
+            request.transport.abort()
+
+    async def _live(
+        self,
+        connection: Connection,
+        websocket: web.WebSocketResponse,
+        dispatcher: Dispatcher,
+        on_open: OnOpen,
+        on_close: OnClose | None,
+    ) -> None:
+        with structlog.contextvars.bound_contextvars(connection_id=str(connection.id)):
+            try:
+                connection.start(await self._open(connection, on_open))
+                await self._read(connection, websocket, dispatcher)
+            finally:
+                self._registry.discard(connection)
+                connections.labels(self._service).dec()
+                await connection.finish()
+                await self._closed(connection, on_close)
+
+    async def _open(self, connection: Connection, on_open: OnOpen) -> Frame | None:
+        try:
+            return await on_open(connection)
+        except Exception as error:
+            code = handshake.close_code_of(error)
+            if code == CloseCode.INTERNAL:
+                log.exception("socket_open_failed")
+            connection.close(code)
+            return None
+
+    async def _closed(self, connection: Connection, on_close: OnClose | None) -> None:
+        if on_close is None:
+            return
+        try:
+            await on_close(connection)
+        except Exception:
+            log.exception("socket_close_failed")
+
+    async def _read(
+        self, connection: Connection, websocket: web.WebSocketResponse, dispatcher: Dispatcher
+    ) -> None:
+        rate = Rate(
+            per_second=self._limits.messages / self._limits.messages_seconds,
+            burst=self._limits.messages,
+        )
+        flood = Gcra(rate, clock=self._clock)
+        async for message in websocket:
+            if connection.closing:
+                continue  # only waiting for the client's goodbye
+            if message.type is not WSMsgType.TEXT:
+                connection.close(CloseCode.UNSUPPORTED)
+            elif flood.ask("") > 0:
+                connection.close(CloseCode.POLICY)
+            else:
+                await dispatcher.handle(connection, message.data)
+
+    def _account(
+        self, connection: Connection, websocket: web.WebSocketResponse, started: float
+    ) -> None:
+        code = connection.close_code or websocket.close_code or 1006
+        # The client chooses its code: only the registered range may become a label.
+        label = code if connection.close_code or 1000 <= code <= 1015 else "other"
+        closes.labels(self._service, label).inc()
+        log.info(
+            "socket",
+            user_id=connection.caller.user_id,
+            role=connection.caller.role,
+            seconds=round(time.perf_counter() - started, 1),
+            sent=connection.sent,
+            close=code,
+        )

@@ -1,0 +1,41 @@
+"""The numbers that keep one socket from hurting the others."""
+
+from dataclasses import dataclass
+
+from common import baseline
+
+
+@dataclass(frozen=True, slots=True)
+class SocketLimits:
+    """What a connection may hold and how long things may take, in seconds and bytes."""
+
+    auth_seconds: float = 10.0
+    per_user: int = 5
+    most_unauthenticated: int = 2000
+    heartbeat_seconds: float = baseline.WS_HEARTBEAT
+    message_bytes: int = baseline.WS_MAX_MESSAGE_SIZE
+    queue_frames: int = baseline.WS_QUEUE_FRAMES
+    queue_bytes: int = baseline.WS_QUEUE_BYTES
+    send_seconds: float = baseline.WS_SEND_TIMEOUT
+    close_seconds: float = 2.0
+    # More than this in ten seconds is no person typing.
+    messages: int = 100
+    messages_seconds: float = 10.0
+    expiring_seconds: float = 60.0
+    # Closed at the latest 25 s after expiry: the pass once a second and the close fit in between.
+    expired_seconds: float = 20.0
+    restart_spread_ms: int = 10_000
+
+
+class CloseCode:
+    """Why a connection ends."""
+
+    UNSUPPORTED = 1003
+    POLICY = 1008
+    INTERNAL = 1011
+    RESTART = 1012
+    TRY_AGAIN = 1013
+    EXPIRED = 4401
+    REVOKED = 4403
+    AUTH_TIMEOUT = 4408
+    TOO_MANY = 4429
