@@ -63,6 +63,10 @@ class Bus:
         """Whether NATS answers, as far as we know."""
         return self._link.up
 
+    async def until_up(self, seconds: float) -> bool:
+        """Wait at most `seconds` for NATS; return whether it answers. Nobody's request does."""
+        return await self._link.until_up(seconds)
+
     @property
     def connections(self) -> int:
         """How often NATS was found again; whoever caches something about it compares this."""
