@@ -1,0 +1,47 @@
+"""The first operator: made by auth's own command line, once for each state folder."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from temani import environment, layout
+from temani.keys import Keys
+
+
+class OperatorFailed(Exception):
+    """Auth refused to create the operator; the message carries its words."""
+
+
+async def ensure(folder: Path, env: Mapping[str, str], keys: Keys) -> None:
+    """Create the operator of the banner unless this folder's database has it already."""
+    made = folder / "secrets" / "operator-made"
+    database = env["DATABASE_URL"]
+    if made.exists() and made.read_text() == database:
+        return
+    await create(env, email=keys.operator_email, password=keys.operator_password)
+    made.write_text(database)
+    made.chmod(0o600)
+
+
+async def create(
+    env: Mapping[str, str], *, email: str, password: str | None = None
+) -> dict[str, str]:
+    """Run `python -m auth create-operator`; without a password auth makes one and returns it."""
+    command = [*environment.module("auth"), "create-operator", "--email", email, "--json"]
+    if password is not None:
+        command.append("--password-stdin")
+    child = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=dict(env),
+        cwd=layout.ROOT,
+    )
+    output, errors = await child.communicate((password or "").encode())
+    if child.returncode != 0:
+        raise OperatorFailed((errors or output).decode(errors="replace").strip())
+    lines = output.decode().strip().splitlines()
+    answer: dict[str, str] = json.loads(lines[-1]) if lines else {}
+    return answer
