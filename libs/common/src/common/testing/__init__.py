@@ -1,0 +1,18 @@
+"""Helpers for tests only: a clock to turn, a wire to cut, conditions to wait for, databases."""
+
+from common.testing.clock import FakeClock
+from common.testing.databases import clone_database, create_database, drop_database
+from common.testing.problems import load_problem
+from common.testing.proxy import Proxy
+from common.testing.waiting import eventually, free_port
+
+__all__ = [
+    "FakeClock",
+    "Proxy",
+    "clone_database",
+    "create_database",
+    "drop_database",
+    "eventually",
+    "free_port",
+    "load_problem",
+]
