@@ -24,7 +24,7 @@ from sweeper.domain import (
 
 
 def stale(count: int, *, first: int = 0) -> tuple[Stale, ...]:
-    """Some stale mitras."""
+    """Return some stale mitras."""
     return tuple(
         Stale(mitra_id=UUID(int=n), status_version=1, seen_at_ms=1000)
         for n in range(first, first + count)
@@ -32,8 +32,9 @@ def stale(count: int, *, first: int = 0) -> tuple[Stale, ...]:
 
 
 def picture(gone: int, *, online: int, fresh: int | None = None) -> Picture:
-    """What the mirror shows, everybody else fresh unless said otherwise."""
-    return Picture(stale=stale(gone), online=online, fresh=online - gone if fresh is None else fresh)
+    """Return what the mirror shows, everybody else fresh unless said otherwise."""
+    fresh = online - gone if fresh is None else fresh
+    return Picture(stale=stale(gone), candidates=gone, online=online, fresh=fresh)
 
 
 @pytest.mark.req("SW-01")
@@ -41,7 +42,7 @@ def picture(gone: int, *, online: int, fresh: int | None = None) -> Picture:
     ("gone", "online", "stopped"),
     [(0, 0, False), (4, 4, False), (5, 8, True), (5, 50, False), (6, 50, True), (101, 1000, True)],
 )
-def test_brake_limit(gone: int, online: int, stopped: bool) -> None:
+def test_brake_limit(gone: int, online: int, *, stopped: bool) -> None:
     """More than ten percent of the online mitras, five or more, are too many for one pass."""
     assert stopped is too_many(gone, online=online)
 
@@ -59,7 +60,7 @@ def test_first_large_pass_stops() -> None:
     """A large pass stops, touches nobody and raises the brake."""
     verdict = judge(picture(50, online=100), None)
 
-    assert () == verdict.go
+    assert verdict.go == ()
     assert verdict.raise_brake
     assert verdict.skipped == "brake"
 
@@ -79,7 +80,7 @@ def test_no_confirmation_without_fresh_majority() -> None:
     brake = Brake(mitra_ids=frozenset(one.mitra_id for one in stale(60)), confirmed=False)
     verdict = judge(picture(60, online=100), brake)
 
-    assert () == verdict.go
+    assert verdict.go == ()
     assert verdict.raise_brake
 
 
@@ -132,7 +133,7 @@ def test_every_id_has_one_shard(id_: UUID, shards: int) -> None:
 
 def test_chunks_lose_nothing() -> None:
     """Bites keep order and completeness."""
-    assert [[0, 1], [2, 3], [4]] == [list(bite) for bite in chunks(range(5), 2)]
+    assert [list(bite) for bite in chunks(range(5), 2)] == [[0, 1], [2, 3], [4]]
 
 
 def test_ledger_tells_a_change_at_once() -> None:
@@ -153,7 +154,7 @@ def test_ledger_gathers_counts() -> None:
     ledger = Ledger()
     told = [ledger.note(Swept(count=1), now=at, every=5) for at in range(11)]
 
-    assert [1, 5, 5] == [one.count for one in told if one]
+    assert [one.count for one in told if one] == [1, 5, 5]
 
 
 def test_plan_names_each_shard() -> None:

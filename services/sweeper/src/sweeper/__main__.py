@@ -1,9 +1,7 @@
-"""Start the sweeper."""
-
-from pathlib import Path
+"""Run `python -m sweeper [run|migrate|check-settings|dlq|leases|confirm-brake]`."""
 
 from common.cli import main
-from sweeper.app import COMMANDS, build, contract
+from sweeper.app import COMMANDS, HOME, build
 from sweeper.settings import Settings
 
 if __name__ == "__main__":
@@ -11,7 +9,6 @@ if __name__ == "__main__":
         service="sweeper",
         settings=Settings,
         build=build,
-        home=Path(__file__).resolve().parents[2],
-        contract=contract,
+        home=HOME,
         commands=COMMANDS,
     )

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 def due_sweep(owner: str) -> str:
-    """Name of the sweep that drives an owner's deadlines."""
+    """Name the sweep that drives an owner's deadlines."""
     return f"due_{owner}"
 
 
@@ -71,7 +71,7 @@ class Swept:
 
     @classmethod
     def nothing(cls, reason: str) -> Self:
-        """A pass that rather did nothing."""
+        """Return a pass that rather did nothing."""
         return cls(count=0, skipped=reason)
 
 
@@ -80,9 +80,7 @@ def fair_share(shards: int, replicas: int) -> int:
     return ceil(shards / max(replicas, 1))
 
 
-def surplus(
-    held: Collection[Shard], *, share: int, busy: Collection[Shard]
-) -> tuple[Shard, ...]:
+def surplus(held: Collection[Shard], *, share: int, busy: Collection[Shard]) -> tuple[Shard, ...]:
     """Leases to give back so that others get their share; never one that is being driven."""
     spare = sorted(set(held) - set(busy))
     return tuple(spare[: max(len(held) - share, 0)])
@@ -94,7 +92,7 @@ def belongs(id_: UUID, *, shard: int, shards: int) -> bool:
 
 
 def chunks(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:
-    """The items in bites of at most `size`."""
+    """Cut the items into bites of at most `size`."""
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
@@ -112,9 +110,10 @@ class Stale:
 
 @dataclass(frozen=True)
 class Picture:
-    """What the mirror shows at one instant."""
+    """What the mirror shows at one instant; `candidates` may exceed the stale ones listed."""
 
     stale: tuple[Stale, ...]
+    candidates: int
     online: int
     fresh: int
 
@@ -148,7 +147,7 @@ def judge(picture: Picture, brake: Brake | None) -> Verdict:
     from at least half of the online mitras the fault is more likely ours, and only an operator
     may confirm.
     """
-    if not too_many(len(picture.stale), online=picture.online):
+    if not too_many(picture.candidates, online=picture.online):
         return Verdict(go=picture.stale)
     if brake is None:
         return Verdict(raise_brake=True, skipped="brake")

@@ -51,7 +51,8 @@ def start(runner: Runner, driver: Driver, *, lease_seconds: float) -> None:
 
     async def drive() -> None:
         while not runner.stopping:
-            await asyncio.sleep(await patience["drive"].run(driver.drive))
+            seconds = await patience["drive"].run(driver.drive)
+            await asyncio.sleep(seconds)
 
     runner.every("keep leases", lease_seconds / RENEWALS_PER_LEASE, keep)
     runner.spawn("drive sweeps", drive)

@@ -34,7 +34,7 @@ class Leases(Protocol):
         ...
 
     async def leave(self, holder: str) -> None:
-        """This replica stops."""
+        """Say that this replica stops."""
         ...
 
 
@@ -50,7 +50,7 @@ class Brakes(Protocol):
     """Stopped auto-offline passes."""
 
     async def find(self, sweep: str) -> Brake | None:
-        """The pass that was stopped and waits for a confirmation."""
+        """Return the pass that was stopped and waits for a confirmation."""
         ...
 
     async def put(self, sweep: str, picture: Picture) -> None:
@@ -82,7 +82,7 @@ class Presence(Protocol):
     """The mirror's stale range."""
 
     async def picture(self) -> Picture:
-        """Who is stale, how many are online and fresh, in one look.
+        """Return who is stale, how many are online and fresh, in one look.
 
         Raises MirrorUnavailable where the mirror cannot be trusted: an error, no sentinel, seeded
         too freshly, or a silence of everybody's beats not long enough ago.
@@ -97,7 +97,7 @@ class Truth(Protocol):
         """Rows of an owner that are past their deadline, without locks."""
         ...
 
-    async def record_beats(self, ages: Sequence[tuple[UUID, int]]) -> int:
+    async def record_beats(self, ages: Sequence[tuple[UUID, float]]) -> int:
         """Write beats of these ages (ms) down; returns how many mitras were recorded."""
         ...
 
@@ -126,17 +126,17 @@ class Meter(Protocol):
     """Numbers for the people who watch."""
 
     def swept(self, sweep: str, swept: Swept, *, seconds: float) -> None:
-        """A pass ended."""
+        """Count a pass that ended."""
         ...
 
     def failed(self, sweep: str) -> None:
-        """A pass raised."""
+        """Count a pass that raised."""
         ...
 
     def held(self, leases: int) -> None:
-        """How many leases this replica holds."""
+        """Show how many leases this replica holds."""
         ...
 
     def braked(self, sweep: str, *, on: bool) -> None:
-        """The brake of a sweep is on or off."""
+        """Show whether the brake of a sweep is on."""
         ...

@@ -123,14 +123,3 @@ SELECT kind, id, due_at FROM pairing.due_v1($1::int);
 
 -- due_of_chat(row_limit) — what chat says is due
 SELECT kind, id, due_at FROM chat.due_v1($1::int);
-
--- record_beats(mitra_ids, ages_ms) — heartbeats down to the truth, dated by the database's own clock
-SELECT mitra_id, outcome
-FROM availability.record_beats_v1(
-    $1::uuid[],
-    ARRAY(
-        SELECT clock_timestamp() - make_interval(secs => age.ms / 1000.0)
-        FROM unnest($2::bigint[]) WITH ORDINALITY AS age (ms, place)
-        ORDER BY age.place
-    )
-);

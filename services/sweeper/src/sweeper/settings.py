@@ -25,7 +25,7 @@ class Settings(ServiceSettings):
     due_shards: int = Field(default=2, ge=1, le=64)
     flush_shards: int = Field(default=2, ge=1, le=64)
     due_batch: int = Field(default=500, ge=1, le=5000)
-    settle_batch: int = Field(default=100, ge=1, le=1000)
+    settle_batch: int = Field(default=50, ge=1, le=1000)
     flush_batch: int = Field(default=5000, ge=1, le=20_000)
     command_timeout_seconds: float = Field(default=3, gt=0, le=30)
     report_seconds: float = Field(default=5, ge=0, le=3600)
@@ -38,6 +38,6 @@ class Settings(ServiceSettings):
         ):
             raise ValueError(
                 "AUTO_OFFLINE_SECONDS must exceed FRESH_LIMIT_SECONDS + "
-                "HEARTBEAT_MIRROR_INTERVAL_SECONDS, or a flush in flight could cost someone her place"
+                "HEARTBEAT_MIRROR_INTERVAL_SECONDS, or a late flush could cost someone her place"
             )
         return self

@@ -5,9 +5,13 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import asyncpg
+
 from common.clock import Clock
 from common.db import Database, Queries
 from common.outbox import Outbox
+from mirror.truth import record_beats
+from mirror.values import BeatOutcome
 from sweeper.domain import Asked, Brake, Due, Lease, Picture, Shard, Swept, Turn
 from sweeper.events import SweepFinished
 
@@ -68,12 +72,12 @@ class LeaseStore:
         return [_asked(row) for row in rows]
 
     async def leave(self, holder: str) -> None:
-        """This replica stops."""
+        """Say that this replica stops."""
         async with self._db.connection() as connection:
             await connection.execute(QUERIES["leave"], holder)
 
     async def all(self) -> list[dict[str, Any]]:
-        """Every lease as it stands, for the status page."""
+        """Return every lease as it stands."""
         async with self._db.connection() as connection:
             return [dict(row) for row in await connection.fetch(QUERIES["list_leases"])]
 
@@ -114,7 +118,7 @@ class RunStore:
             )
 
     async def recent(self, limit: int) -> list[dict[str, Any]]:
-        """The last notable passes, newest first."""
+        """Return the last notable passes, newest first."""
         async with self._db.connection() as connection:
             return [dict(row) for row in await connection.fetch(QUERIES["recent_runs"], limit)]
 
@@ -140,7 +144,7 @@ class BrakeStore:
         self._db = db
 
     async def find(self, sweep: str) -> Brake | None:
-        """The pass that was stopped and waits for a confirmation."""
+        """Return the pass that was stopped and waits for a confirmation."""
         async with self._db.connection() as connection:
             row = await connection.fetchrow(QUERIES["find_brake"], sweep)
         if row is None:
@@ -163,7 +167,7 @@ class BrakeStore:
             await connection.execute(QUERIES["release_brake"], sweep)
 
     async def confirm(self, sweep: str, *, by: str) -> int | None:
-        """An operator says they are really gone; returns how many, None if nothing waits."""
+        """Note that an operator says they are really gone; how many, None if nothing waits."""
         async with self._db.connection() as connection:
             found = await connection.fetchval(QUERIES["confirm_brake"], sweep, by)
         return None if found is None else int(found)
@@ -181,13 +185,10 @@ class TruthStore:
             rows = await connection.fetch(QUERIES[f"due_of_{owner}"], limit)
         return [Due(kind=row["kind"], id=row["id"], due_at=row["due_at"]) for row in rows]
 
-    async def record_beats(self, ages: Sequence[tuple[UUID, int]]) -> int:
+    async def record_beats(self, ages: Sequence[tuple[UUID, float]]) -> int:
         """Write beats of these ages (ms) down; returns how many mitras were recorded."""
-        async with self._db.connection() as connection:
-            rows = await connection.fetch(
-                QUERIES["record_beats"], [mitra for mitra, _ in ages], [age for _, age in ages]
-            )
-        return sum(1 for row in rows if row["outcome"] == "recorded")
+        outcomes = await record_beats(self._db, ages)
+        return sum(1 for outcome in outcomes.values() if outcome is BeatOutcome.RECORDED)
 
 
 def _columns(shards: Iterable[Shard]) -> tuple[list[str], list[int]]:
@@ -200,11 +201,11 @@ def _lease_columns(leases: Iterable[Lease]) -> tuple[list[str], list[int], list[
     return (*_columns(one.shard for one in listed), [one.fence for one in listed])
 
 
-def _lease(row: Mapping[str, Any]) -> Lease:
+def _lease(row: asyncpg.Record) -> Lease:
     return Lease(shard=Shard(row["sweep"], row["shard"]), fence=row["fence"])
 
 
-def _asked(row: Mapping[str, Any]) -> Asked:
+def _asked(row: asyncpg.Record) -> Asked:
     lease = _lease(row)
     turn = None if row["slot"] is None else Turn(lease=lease, slot=row["slot"])
     return Asked(lease=lease, turn=turn, next_in=row["next_in"])

@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 
 from common.clock import Clock
+from common.db import Unavailable
 from sweeper.domain import Asked, Lease, Ledger, Plan, Shard, Swept, Turn, fair_share, surplus
 from sweeper.errors import LeaseLost
 from sweeper.handlers.sweeps import Sweep
@@ -58,12 +59,17 @@ class Driver:
         self._report_seconds = report_seconds
         self._held: dict[Shard, _Held] = {}
         self._ledgers: dict[Lease, Ledger] = {}
+        self._kept_at = clock.monotonic()
         self._stopping = False
 
     def holds(self) -> frozenset[Lease]:
-        """The leases this replica is sure of right now."""
+        """Return the leases this replica is sure of right now."""
         now = self._clock.monotonic()
         return frozenset(one.lease for one in self._held.values() if one.sure_until > now)
+
+    def is_current(self) -> bool:
+        """Whether the leases were looked after within the life of one."""
+        return self._clock.monotonic() - self._kept_at <= self._lease_seconds
 
     async def keep(self) -> None:
         """Renew what is ours, give back what is too much, take what is free."""
@@ -75,6 +81,7 @@ class Driver:
         await self._renew(asked_at)
         await self._give_back(share)
         await self._take(share)
+        self._kept_at = asked_at
         self._meter.held(len(self.holds()))
 
     async def _renew(self, asked_at: float) -> None:
@@ -103,8 +110,9 @@ class Driver:
             self._holder, free, seconds=self._lease_seconds, wanted=wanted
         )
         for lease in taken:
-            log.info("lease_taken", sweep=lease.shard.sweep, shard=lease.shard.number,
-                     fence=lease.fence)
+            log.info(
+                "lease_taken", sweep=lease.shard.sweep, shard=lease.shard.number, fence=lease.fence
+            )
             self._held[lease.shard] = _Held(
                 lease=lease, sure_until=asked_at + self._lease_seconds, next_at=asked_at
             )
@@ -112,8 +120,9 @@ class Driver:
     def _drop(self, lease: Lease) -> None:
         self._held.pop(lease.shard, None)
         self._ledgers.pop(lease, None)
-        log.warning("lease_lost", sweep=lease.shard.sweep, shard=lease.shard.number,
-                    fence=lease.fence)
+        log.warning(
+            "lease_lost", sweep=lease.shard.sweep, shard=lease.shard.number, fence=lease.fence
+        )
 
     async def drive(self) -> float:
         """Claim the slots that have come and start their passes; returns seconds until the next."""
@@ -149,17 +158,16 @@ class Driver:
         sweep = turn.shard.sweep
         try:
             swept = await self._sweeps[sweep](turn, lambda: self._is_mine(turn.lease))
-            took = self._clock.monotonic() - began
-            self._meter.swept(sweep, swept, seconds=took)
-            await self._report(turn, swept, took_ms=round(took * 1000))
+            self._meter.swept(sweep, swept, seconds=self._clock.monotonic() - began)
         except LeaseLost:
-            log.warning("sweep_stopped", sweep=sweep, reason="lease_lost")
+            swept = Swept.nothing("lease lost")
         except Exception as error:  # one failed pass must not end the others
             self._meter.failed(sweep)
-            log.warning("sweep_failed", sweep=sweep, shard=turn.shard.number,
-                        error=type(error).__name__, detail=str(error))
+            log.debug("sweep_failed", sweep=sweep, exc_info=error)
+            swept = Swept.nothing(f"failed: {type(error).__name__}")
         finally:
             held.busy = False
+        await self._report(turn, swept, took_ms=round((self._clock.monotonic() - began) * 1000))
 
     def _is_mine(self, lease: Lease) -> bool:
         return lease in self.holds()
@@ -169,9 +177,21 @@ class Driver:
         told = ledger.note(swept, now=self._clock.monotonic(), every=self._report_seconds)
         if told is None:
             return
-        log.info("sweep_finished", sweep=turn.shard.sweep, shard=turn.shard.number, slot=turn.slot,
-                 fence=turn.lease.fence, count=told.count, skipped=told.skipped, took_ms=took_ms)
-        await self._runs.record(turn, told, holder=self._holder, took_ms=took_ms)
+        say = log.info if told.skipped is None else log.warning
+        say(
+            "sweep_finished",
+            sweep=turn.shard.sweep,
+            shard=turn.shard.number,
+            slot=turn.slot,
+            fence=turn.lease.fence,
+            count=told.count,
+            skipped=told.skipped,
+            took_ms=took_ms,
+        )
+        try:
+            await self._runs.record(turn, told, holder=self._holder, took_ms=took_ms)
+        except Unavailable as away:
+            log.warning("run_not_recorded", sweep=turn.shard.sweep, detail=str(away))
 
     async def stop(self) -> None:
         """Give everything back so that others go on at once."""

@@ -1,6 +1,7 @@
 """The sweeps themselves: each one bounded pass that may run again at any time."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import structlog
@@ -8,11 +9,14 @@ import structlog
 from common.clock import Clock
 from mirror.errors import MirrorUnavailable
 from mirror.values import BeatCursor, BeatPage
-from sweeper.domain import AUTO_OFFLINE, Stale, Swept, Turn, belongs, chunks, judge
+from sweeper.domain import AUTO_OFFLINE, Due, Stale, Swept, Turn, belongs, chunks, judge
 from sweeper.errors import LeaseLost, OwnerUnavailable
 from sweeper.ports import Brakes, Heartbeats, Meter, Mirror, Owners, Presence, Pruning, Truth
 
 log = structlog.get_logger(__name__)
+
+# Commands of one pass on their way at once: the owner's replicas share them.
+IN_FLIGHT = 4
 
 StillMine = Callable[[], bool]
 
@@ -20,7 +24,7 @@ StillMine = Callable[[], bool]
 class Sweep(Protocol):
     """One pass for one claimed slot."""
 
-    async def __call__(self, turn: Turn, still_mine: StillMine) -> Swept:
+    async def __call__(self, turn: Turn, still_mine: StillMine, /) -> Swept:
         """Do the pass; stops between bites once the lease is gone."""
         ...
 
@@ -37,7 +41,7 @@ class AutoOffline:
         self._meter = meter
         self._batch = batch
 
-    async def __call__(self, turn: Turn, still_mine: StillMine) -> Swept:
+    async def __call__(self, turn: Turn, still_mine: StillMine, /) -> Swept:
         """One pass over the stale range of the mirror."""
         try:
             picture = await self._presence.picture()
@@ -86,7 +90,7 @@ class HeartbeatFlush:
         self._batch = batch
         self._cursors: dict[int, tuple[int, BeatCursor]] = {}  # shard -> fence, where we are
 
-    async def __call__(self, turn: Turn, still_mine: StillMine) -> Swept:
+    async def __call__(self, turn: Turn, still_mine: StillMine, /) -> Swept:
         """One pass over beats that came since the last one under this lease."""
         cursor, count, is_last = self._cursor(turn), 0, False
         while not is_last:
@@ -103,11 +107,11 @@ class HeartbeatFlush:
         return Swept(count=count)
 
     async def _write(self, turn: Turn, page: BeatPage, read_at: float) -> int:
-        # The answer took its time: what it calls an age has grown since the question.
-        late_ms = round((self._clock.monotonic() - read_at) * 1000)
+        # The answer took its time: what was an age at the question has grown since.
+        late_ms = (self._clock.monotonic() - read_at) * 1000
         ages = [
-            (mitra, age_ms + late_ms)
-            for mitra, age_ms in page.beats
+            (mitra, page.now_ms - at_ms + late_ms)
+            for mitra, at_ms in page.beats
             if belongs(mitra, shard=turn.shard.number, shards=self._shards)
         ]
         return await self._truth.record_beats(ages) if ages else 0
@@ -124,7 +128,7 @@ class Reseed:
     def __init__(self, *, mirror: Mirror) -> None:
         self._mirror = mirror
 
-    async def __call__(self, turn: Turn, still_mine: StillMine) -> Swept:
+    async def __call__(self, _turn: Turn, _still_mine: StillMine, /) -> Swept:
         """One rebuild."""
         try:
             return Swept(count=await self._mirror.reseed())
@@ -136,29 +140,36 @@ class DueDeadlines:
     """Drives one owner's passed deadlines; the owner decides each row again under its locks."""
 
     def __init__(
-        self, *, owner: str, truth: Truth, owners: Owners, shards: int, batch: int
+        self, *, owner: str, truth: Truth, owners: Owners, shards: int, limit: int, batch: int
     ) -> None:
         self._owner = owner
         self._truth = truth
         self._owners = owners
         self._shards = shards
+        self._limit = limit
         self._batch = batch
 
-    async def __call__(self, turn: Turn, still_mine: StillMine) -> Swept:
+    async def __call__(self, turn: Turn, still_mine: StillMine, /) -> Swept:
         """One pass over what is due now."""
-        due = await self._truth.due(self._owner, limit=self._batch * self._shards)
-        mine = [
-            one for one in due if belongs(one.id, shard=turn.shard.number, shards=self._shards)
-        ]
-        count = 0
-        for bite in chunks(mine, self._batch):
-            if not still_mine():
-                raise LeaseLost(turn.shard.sweep)
-            try:
-                count += await self._owners.settle(self._owner, bite, fence=turn.lease.fence)
-            except OwnerUnavailable as silent:
-                return Swept(count=count, skipped=str(silent))
-        return Swept(count=count)
+        due = await self._truth.due(self._owner, limit=self._limit * self._shards)
+        mine = [one for one in due if belongs(one.id, shard=turn.shard.number, shards=self._shards)]
+        places = asyncio.Semaphore(IN_FLIGHT)
+
+        async def settle(bite: Sequence[Due]) -> Swept:
+            async with places:
+                if not still_mine():
+                    raise LeaseLost(turn.shard.sweep)
+                try:
+                    count = await self._owners.settle(self._owner, bite, fence=turn.lease.fence)
+                except OwnerUnavailable as silent:
+                    return Swept.nothing(str(silent))
+                return Swept(count=count)
+
+        done = await asyncio.gather(*(settle(bite) for bite in chunks(mine, self._batch)))
+        return Swept(
+            count=sum(one.count for one in done),
+            skipped=next((one.skipped for one in done if one.skipped), None),
+        )
 
 
 class Retention:
@@ -167,6 +178,6 @@ class Retention:
     def __init__(self, *, pruning: Pruning) -> None:
         self._pruning = pruning
 
-    async def __call__(self, turn: Turn, still_mine: StillMine) -> Swept:
+    async def __call__(self, _turn: Turn, _still_mine: StillMine, /) -> Swept:
         """One bounded pass."""
         return Swept(count=await self._pruning.prune())

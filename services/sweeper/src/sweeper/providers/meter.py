@@ -23,7 +23,7 @@ class PrometheusMeter:
     """Counts passes."""
 
     def swept(self, sweep: str, swept: Swept, *, seconds: float) -> None:
-        """A pass ended."""
+        """Count a pass that ended."""
         outcome = "done" if swept.skipped is None else "skipped"
         _PASSES.labels(sweep, outcome).inc()
         _ITEMS.labels(sweep).inc(swept.count)
@@ -32,13 +32,13 @@ class PrometheusMeter:
             _LAST.labels(sweep).set_to_current_time()
 
     def failed(self, sweep: str) -> None:
-        """A pass raised."""
+        """Count a pass that raised."""
         _PASSES.labels(sweep, "failed").inc()
 
     def held(self, leases: int) -> None:
-        """How many leases this replica holds."""
+        """Show how many leases this replica holds."""
         _HELD.set(leases)
 
     def braked(self, sweep: str, *, on: bool) -> None:
-        """The brake of a sweep is on or off."""
+        """Show whether the brake of a sweep is on."""
         _BRAKE.labels(sweep).set(1 if on else 0)

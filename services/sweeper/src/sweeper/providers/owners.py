@@ -5,11 +5,11 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from common.bus import Bus, BusUnavailable
-from common.clock import Clock
+from common.bus import Bus, BusUnavailable, CommandFailed
 from sweeper.domain import Due, Stale
 from sweeper.errors import OwnerUnavailable
 
+FENCE = "Temani-Fence"
 MARK_OFFLINE = "cmd.availability.mark_offline.v1"
 
 
@@ -62,9 +62,8 @@ class Settled(_Frozen):
 class BusOwners:
     """Asks the owners; an absent one is an OwnerUnavailable, and nothing was lost."""
 
-    def __init__(self, bus: Bus, *, clock: Clock, timeout_seconds: float) -> None:
+    def __init__(self, bus: Bus, *, timeout_seconds: float) -> None:
         self._bus = bus
-        self._clock = clock
         self._timeout = timeout_seconds
 
     async def mark_offline(self, stale: Sequence[Stale], *, fence: int) -> int:
@@ -91,13 +90,12 @@ class BusOwners:
         return Settled.model_validate_json(answer).settled
 
     async def _ask(self, subject: str, command: BaseModel, *, fence: int) -> bytes:
-        deadline = self._clock.now().timestamp() + self._timeout
-        headers = {"Temani-Fence": str(fence), "Temani-Deadline": f"{deadline:.3f}"}
         if not self._bus.up:
             raise OwnerUnavailable("bus unavailable")
+        headers = {FENCE: str(fence)}
         try:
-            return await self._bus.request(
-                subject, command, timeout=self._timeout, headers=headers
-            )
+            return await self._bus.request(subject, command, timeout=self._timeout, headers=headers)
+        except CommandFailed as failed:
+            raise OwnerUnavailable(f"{subject} answered {failed.error_code}") from failed
         except BusUnavailable as away:
             raise OwnerUnavailable(f"no answer to {subject}") from away

@@ -1,0 +1,46 @@
+"""The mirror as the sweeps use it: a doubtful one is no mirror."""
+
+from mirror.errors import MirrorUnavailable
+from mirror.mirror import Mirror
+from mirror.seeding import Seeder
+from sweeper.domain import Picture, Stale
+
+# One script call must not hold Valkey for long; whoever is left over comes in the next pass.
+STALE_AT_ONCE = 2000
+
+
+class MirrorPresence:
+    """Reads the stale range; refuses to show it while the mirror may not be believed."""
+
+    def __init__(self, mirror: Mirror) -> None:
+        self._mirror = mirror
+
+    async def picture(self) -> Picture:
+        """Who is stale, how many are online and fresh, in one look; raises MirrorUnavailable."""
+        page = await self._mirror.stale(STALE_AT_ONCE)
+        if page.in_grace:
+            raise MirrorUnavailable("in grace after a reseed or a silence of everybody")
+        stale = tuple(
+            Stale(
+                mitra_id=one.mitra_id,
+                status_version=one.status_version,
+                seen_at_ms=one.seen_at_ms,
+            )
+            for one in page.mitras
+        )
+        # A full page hides how many there are: count everybody who is not fresh.
+        found = len(stale)
+        candidates = found if found < STALE_AT_ONCE else page.online - page.fresh
+        return Picture(stale=stale, candidates=candidates, online=page.online, fresh=page.fresh)
+
+
+class MirrorRebuild:
+    """Rebuilds the mirror from the truth."""
+
+    def __init__(self, seeder: Seeder) -> None:
+        self._seeder = seeder
+
+    async def reseed(self) -> int:
+        """Rebuild it; returns how many facts were healed, none while another replica does it."""
+        done = await self._seeder.reseed("sweep")
+        return 0 if done is None else done.healed

@@ -1,0 +1,247 @@
+"""Promises of the leases: shared, fenced, taken over, and no slot driven twice."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+import pytest
+
+from common.clock import SystemClock
+from common.db import Database
+from common.runner import Runner
+from sweeper import jobs
+from sweeper.domain import Lease, Plan, Shard, Swept, Turn
+from sweeper.handlers.driving import Driver
+from sweeper.store import LeaseStore
+
+LEASE_SECONDS = 5.0
+
+
+@dataclass
+class Notes:
+    """What the replicas of a test did."""
+
+    turns: list[tuple[str, Turn]] = field(default_factory=list)
+    told: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def note(self, holder: str, turn: Turn) -> None:
+        """Note a turn."""
+        async with self.told:
+            self.turns.append((holder, turn))
+            self.told.notify_all()
+
+    async def until(self, seen: Callable[[], bool], *, seconds: float) -> None:
+        """Wait until the notes say so."""
+        async with asyncio.timeout(seconds), self.told:
+            await self.told.wait_for(seen)
+
+    def holders(self) -> set[str]:
+        """Return who drove anything."""
+        return {holder for holder, _ in self.turns}
+
+
+class NoMeter:
+    """Counts nothing."""
+
+    def swept(self, sweep: str, swept: Swept, *, seconds: float) -> None:
+        """Count nothing."""
+
+    def failed(self, sweep: str) -> None:
+        """Count nothing."""
+
+    def held(self, leases: int) -> None:
+        """Count nothing."""
+
+    def braked(self, sweep: str, *, on: bool) -> None:
+        """Count nothing."""
+
+
+class NoRuns:
+    """Keeps nothing."""
+
+    async def record(self, turn: Turn, swept: Swept, *, holder: str, took_ms: int) -> None:
+        """Keep nothing."""
+
+
+@dataclass
+class Replica:
+    """A running sweeper."""
+
+    holder: str
+    driver: Driver
+    runner: Runner
+
+    async def die(self) -> None:
+        """End without a word, as SIGKILL would: the leases stay."""
+        await self.runner.stop()
+
+
+def plan(*, sweeps: int, cadence: float) -> Plan:
+    """Make a plan of as many one-shard sweeps."""
+    return Plan(cadences={f"sweep_{n}": cadence for n in range(sweeps)})
+
+
+def start(holder: str, db: Database, plan_: Plan, notes: Notes) -> Replica:
+    """Start a replica that notes its turns and never gives back at its end."""
+    runner = Runner()
+
+    async def sweep(turn: Turn, still_mine: Callable[[], bool]) -> Swept:
+        await notes.note(holder, turn)
+        return Swept()
+
+    def spawn(work: Coroutine[Any, Any, None], name: str) -> None:
+        runner.background(work, name=name)
+
+    driver = Driver(
+        holder=holder,
+        plan=plan_,
+        sweeps=dict.fromkeys(plan_.cadences, sweep),
+        leases=LeaseStore(db),
+        runs=NoRuns(),
+        meter=NoMeter(),
+        clock=SystemClock(),
+        spawn=spawn,
+        lease_seconds=LEASE_SECONDS,
+        report_seconds=5,
+    )
+    jobs.start(runner, driver, lease_seconds=LEASE_SECONDS)
+    return Replica(holder, driver, runner)
+
+
+@asynccontextmanager
+async def replicas(
+    names: list[str], db: Database, plan_: Plan, notes: Notes
+) -> AsyncIterator[dict[str, Replica]]:
+    """Run some replicas over one database; all are stopped at the end."""
+    await LeaseStore(db).prepare(plan_.all())
+    running = {name: start(name, db, plan_, notes) for name in names}
+    try:
+        yield running
+    finally:
+        for one in running.values():
+            await one.runner.stop()
+
+
+async def taken(leases: LeaseStore, shard: Shard, holder: str = "a", seconds: float = 5) -> Lease:
+    """Have a holder take one shard."""
+    await leases.prepare([shard])
+    (lease,) = await leases.take(holder, [shard], seconds=seconds, wanted=1)
+    return lease
+
+
+@pytest.mark.req("SW-05")
+async def test_three_share_and_none_fires_a_slot_twice(db: Database) -> None:
+    """Three replicas each drive a part, and no slot of any shard is driven twice."""
+    notes = Notes()
+    async with replicas(["a", "b", "c"], db, plan(sweeps=9, cadence=0.2), notes) as running:
+        drivers = [one.driver for one in running.values()]
+        await notes.until(
+            lambda: sorted(len(driver.holds()) for driver in drivers) == [3, 3, 3], seconds=20
+        )
+        before = len(notes.turns)
+        await notes.until(lambda: len(notes.turns) >= before + 60, seconds=20)
+
+    assert notes.holders() == {"a", "b", "c"}
+    driven = Counter((turn.shard, turn.slot) for _, turn in notes.turns)
+    assert [slot for slot, times in driven.items() if times > 1] == []
+
+
+@pytest.mark.req("SW-05")
+async def test_a_dead_holder_is_taken_over_within_seven_seconds(db: Database) -> None:
+    """When a replica dies its shards are driven by another within seven seconds."""
+    notes = Notes()
+    async with replicas(["a"], db, plan(sweeps=3, cadence=0.2), notes) as running:
+        await notes.until(lambda: len(notes.turns) >= 3, seconds=10)
+        running["a"].driver.stop = _nothing  # type: ignore[method-assign]  # it dies unsaid
+        running["b"] = start("b", db, plan(sweeps=3, cadence=0.2), notes)
+        await _freeze(running["a"])
+        died_at = time.monotonic()
+        await notes.until(
+            lambda: len({t.shard for h, t in notes.turns if h == "b"}) == 3, seconds=7
+        )
+
+    assert time.monotonic() - died_at < 7
+
+
+async def _nothing() -> None:
+    """Say nothing at the end."""
+
+
+async def _freeze(replica: Replica) -> None:
+    replica.driver._stopping = True
+    replica.driver._held.clear()
+
+
+@pytest.mark.req("SW-05")
+async def test_a_frozen_transaction_is_taken_over(db: Database, sweeper_url: str) -> None:
+    """A holder frozen inside a transaction on its lease's row blocks nobody for long."""
+    leases, shard = LeaseStore(db), Shard("sweep_0", 0)
+    await taken(leases, shard, "frozen")
+    stuck = await asyncpg.connect(sweeper_url)
+    await stuck.execute("BEGIN")
+    await stuck.execute("SELECT 1 FROM leases WHERE sweep = 'sweep_0' FOR UPDATE")
+    notes = Notes()
+    try:
+        started_at = time.monotonic()
+        async with replicas(["b"], db, plan(sweeps=1, cadence=0.2), notes):
+            await notes.until(lambda: "b" in notes.holders(), seconds=7)
+        assert time.monotonic() - started_at < 7
+    finally:
+        stuck.terminate()
+
+
+@pytest.mark.req("SW-05")
+async def test_an_old_fence_can_do_nothing(db: Database) -> None:
+    """Who was taken over can neither renew, nor fire, nor release what is no longer his."""
+    leases, shard = LeaseStore(db), Shard("sweep_0", 0)
+    old = await taken(leases, shard, seconds=0)
+    new = await taken(leases, shard, "b")
+    renewed = await leases.renew("a", [old], seconds=5)
+    (asked,) = await leases.fire("a", {old: 60.0})
+    await leases.release("a", [old])
+
+    assert new.fence == old.fence + 1
+    assert renewed == set()
+    assert asked.turn is None
+    assert {new} == await leases.renew("b", [new], seconds=5)
+
+
+@pytest.mark.req("SW-05")
+async def test_a_slot_survives_a_change_of_holder(db: Database) -> None:
+    """A slot that one holder drove is not driven again by the next."""
+    leases, shard = LeaseStore(db), Shard("sweep_0", 0)
+    first = await taken(leases, shard)
+    (once,) = await leases.fire("a", {first: 3600.0})
+    await leases.release("a", [first])
+    second = await taken(leases, shard, "b")
+    (again,) = await leases.fire("b", {second: 3600.0})
+
+    assert once.turn is not None
+    assert again.turn is None
+    assert 0 < again.next_in <= 3600
+
+
+@pytest.mark.req("SW-05")
+async def test_a_late_holder_cannot_fire(db: Database) -> None:
+    """A lease that ran out fires nothing, even before anybody else took it."""
+    leases, shard = LeaseStore(db), Shard("sweep_0", 0)
+    late = await taken(leases, shard, seconds=0)
+    (asked,) = await leases.fire("a", {late: 60.0})
+
+    assert asked.turn is None
+
+
+@pytest.mark.req("SW-05")
+async def test_only_so_many_are_taken(db: Database) -> None:
+    """A replica takes no more than it wants."""
+    leases, shards = LeaseStore(db), [Shard("sweep_0", n) for n in range(6)]
+    await leases.prepare(shards)
+
+    assert len(await leases.take("a", shards, seconds=5, wanted=4)) == 4
+    assert len(await leases.take("b", shards, seconds=5, wanted=4)) == 2
+    assert await leases.enlist("a", seconds=5) + await leases.enlist("b", seconds=5) - 1 == 2
