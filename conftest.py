@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from temani.servers import Nats, Postgres, Valkey
-
 from tests.support import Databases, TestDatabase
+
+from temani.servers import Nats, Postgres, Valkey
 
 # A test cluster is thrown away, so it need not survive a power cut.
 _QUICK = {"fsync": "off", "full_page_writes": "off", "max_connections": "300"}

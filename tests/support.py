@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import asyncpg
+
 from common.migrate import migrate
 from temani import layout, postgres_setup
 from temani.servers import Postgres
@@ -26,7 +27,7 @@ class TestDatabase:
     admin_url: str
 
     def url(self, role: str) -> str:
-        """Return the address for one role: `pairing`, `pairing_migrate` …"""
+        """Return the address for one role: `pairing`, `pairing_migrate`."""
         return postgres_setup.role_url(
             self.admin_url, role=role, password=PASSWORD, database=self.name
         )

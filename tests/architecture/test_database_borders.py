@@ -9,7 +9,6 @@ from itertools import product
 
 import asyncpg
 import pytest
-
 from tests.support import Databases, TestDatabase
 
 SERVICES = ("auth", "availability", "pairing", "chat", "sweeper")
@@ -172,7 +171,9 @@ async def test_published_functions_are_sealed(databases: Databases) -> None:
 
 
 @pytest.mark.req("OP-04")
-@pytest.mark.parametrize("order", [SERVICES, SERVICES[::-1], ("chat", "sweeper", "pairing", "auth", "availability")])
+@pytest.mark.parametrize(
+    "order", [SERVICES, SERVICES[::-1], ("chat", "sweeper", "pairing", "auth", "availability")]
+)
 async def test_services_migrate_in_any_order(databases: Databases, order: tuple[str, ...]) -> None:
     """A database migrated in another order offers the same functions."""
     database = await databases.empty()

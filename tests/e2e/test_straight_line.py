@@ -12,7 +12,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-
 from tests.e2e.person import Json, Person, Refused, Socket, Where
 from tests.e2e.stack import Stack
 
@@ -53,9 +52,7 @@ async def cast(stack: Stack) -> AsyncIterator[Cast]:
             await mitra.call("POST", "/api/mitra/status/offline")
 
 
-async def eventually(
-    person: Person, path: str, holds: Any, *, within: float = 10
-) -> Json:
+async def eventually(person: Person, path: str, holds: Any, *, within: float = 10) -> Json:
     """Poll one route, as an app without a socket does, until its answer `holds`."""
     answer: Json = {}
     try:
@@ -121,9 +118,7 @@ async def matched(cast: Cast, tier: str) -> tuple[Json, Json]:
 
 async def paid(cast: Cast, session_id: str) -> None:
     """Pay a session at the provider's checkout and wait until it is active."""
-    checkout = await cast.customer.call(
-        "POST", f"/api/customer/chat/sessions/{session_id}/payment"
-    )
+    checkout = await cast.customer.call("POST", f"/api/customer/chat/sessions/{session_id}/payment")
     await cast.customer.pay(checkout)
     await eventually(
         cast.customer,
@@ -132,7 +127,9 @@ async def paid(cast: Cast, session_id: str) -> None:
     )
 
 
-@pytest.mark.req("AU-01", "AV-01", "AV-11", "PA-01", "PA-02", "PA-03", "PA-06", "CH-01", "CH-03", "CH-04")
+@pytest.mark.req(
+    "AU-01", "AV-01", "AV-11", "PA-01", "PA-02", "PA-03", "PA-06", "CH-01", "CH-03", "CH-04"
+)
 async def test_a_whole_life_over_sockets(stack: Stack, cast: Cast) -> None:
     """Customers find mitras, pay, talk, extend, end and say goodbye, all told by sockets."""
     tier = stack.tier(seconds=8)
@@ -211,9 +208,7 @@ async def exchange(hers: Socket, his: Socket, session_id: str) -> None:
     assert second["data"]["seq"] == 2
 
 
-async def extend(
-    stack: Stack, cast: Cast, hers: Socket, his: Socket, session_id: str
-) -> None:
+async def extend(stack: Stack, cast: Cast, hers: Socket, his: Socket, session_id: str) -> None:
     """An extension is asked, accepted, paid, and gives both the same new deadline."""
     tier = stack.tier(seconds=8)
     asked = await cast.customer.call(
@@ -271,9 +266,7 @@ async def test_a_dropped_socket_resumes_where_it_was(stack: Stack, cast: Cast) -
 
 
 @pytest.mark.req("AU-08", "AU-11", "AV-05")
-async def test_deactivation_is_seen_everywhere_within_two_seconds(
-    stack: Stack, cast: Cast
-) -> None:
+async def test_deactivation_is_seen_everywhere_within_two_seconds(stack: Stack, cast: Cast) -> None:
     """An operator switches a mitra off: sockets, heartbeats and offers end within 2 s."""
     async with cast.mitra.socket(PAIRING) as offers, cast.mitra.socket(CHAT) as chat:
         async with beating(cast.mitra, offers):
@@ -302,9 +295,7 @@ async def test_deactivation_is_seen_everywhere_within_two_seconds(
     )
     row = next(m for m in mitras["items"] if m["mitra_id"] == mitra_id)
     assert row["is_active"] is False
-    cancelled = await cast.customer.call(
-        "DELETE", f"/api/customer/pairing/{request['request_id']}"
-    )
+    cancelled = await cast.customer.call("DELETE", f"/api/customer/pairing/{request['request_id']}")
     assert cancelled["state"] == "cancelled"
 
 
@@ -343,9 +334,7 @@ async def test_a_mitra_who_never_shows_up_is_replaced_without_a_second_payment(
         await go_online(other)
 
         await paid(cast, accepted["session_id"])
-        offer = await offer_for(
-            other, request["request_id"], within=stack.show_up_seconds + 10
-        )
+        offer = await offer_for(other, request["request_id"], within=stack.show_up_seconds + 10)
         taken = await other.call("POST", f"/api/mitra/offers/{offer['offer_id']}/accept")
         assert taken["session_id"] != accepted["session_id"]
         session = await cast.customer.call(

@@ -1,0 +1,16 @@
+"""The running stack that the tests from outside share."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.e2e.stack import Stack, launch
+
+
+@pytest.fixture(scope="session")
+async def stack(scratch: Path) -> AsyncIterator[Stack]:
+    """The whole system on its demo profile, started once a run."""
+    said: list[str] = []
+    running = await launch(scratch / "stack", say=said.append)
+    yield running
+    await running.launched.stop()
