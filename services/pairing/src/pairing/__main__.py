@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from common.cli import main
-
 from pairing.app import build, contract
 from pairing.settings import Settings
 

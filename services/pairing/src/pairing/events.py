@@ -52,3 +52,12 @@ class RequestCancelled(Event):
 
     request_id: UUID
     customer_id: UUID
+
+
+ALL: tuple[type[Event], ...] = (
+    RequestOpened,
+    OffersSent,
+    RequestMatched,
+    RequestExpired,
+    RequestCancelled,
+)

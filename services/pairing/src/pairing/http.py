@@ -5,13 +5,13 @@ from typing import Annotated, Final
 from uuid import UUID
 
 from aiohttp import web
-from common.idempotency import IdempotencyMismatch, body_hash
-from common.web import Context, IdempotencyKey, Page, Routes
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from common.idempotency import IdempotencyMismatch, body_hash
+from common.web import Context, IdempotencyKey, Page, Routes
 from pairing import domain, errors
 from pairing.handlers import Offers, Requests
-from pairing.views import (
+from pairing.views.shapes import (
     AcceptedView,
     ControlRequestView,
     OffersView,
@@ -146,9 +146,7 @@ async def see_offer(ctx: Context, offer_id: UUID) -> None:
 @control.get("/api/control/pairing/requests", roles=OPERATOR)
 async def list_requests(ctx: Context, query: RequestsQuery) -> Page[ControlRequestView]:
     """All requests, newest first."""
-    items = await ctx.app[REQUESTS].list(
-        state=query.state, before=query.cursor, limit=query.limit
-    )
+    items = await ctx.app[REQUESTS].list(state=query.state, before=query.cursor, limit=query.limit)
     full = len(items) == query.limit
     return Page(items=items, next_cursor=str(items[-1].request_id) if full else None)
 

@@ -2,8 +2,9 @@
 
 from uuid import UUID
 
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
 from common.bus import Heard
-from pydantic import BaseModel, ConfigDict, Field
 
 
 class MitraGone(Heard):
@@ -45,13 +46,4 @@ class BeaconHeard(Heard):
 
     state: str
     count: int = 0
-    as_of: str | None = None
-
-
-class OffersTold(Heard):
-    """One message of rt.pairing.offers: a frame for many mitras, each with her own offer."""
-
-    mitra_ids: list[UUID]
-    offer_ids: list[UUID] = Field(default_factory=list)
-    frame: dict[str, object]
-
+    as_of: AwareDatetime | None = None

@@ -7,8 +7,8 @@ import time
 from common.db import Unavailable
 from common.log import get_logger
 from common.runner import Runner
-
 from pairing.handlers import Deadlines
+from pairing.handlers.beacon import BeaconBoard
 from pairing.ports import RingStore
 from pairing.settings import Settings
 
@@ -56,16 +56,24 @@ class Jobs:
     """What pairing does without being asked."""
 
     def __init__(
-        self, *, deadlines: Deadlines, store: RingStore, alarm: DeadlineAlarm, settings: Settings
+        self,
+        *,
+        deadlines: Deadlines,
+        store: RingStore,
+        board: BeaconBoard,
+        alarm: DeadlineAlarm,
+        settings: Settings,
     ) -> None:
         self._deadlines = deadlines
         self._store = store
+        self._board = board
         self._alarm = alarm
         self._settings = settings
 
     def start(self, runner: Runner) -> None:
         """Start the loops."""
         runner.spawn("deadlines", self.keep_deadlines)
+        runner.every("beacon", self._settings.beacon_seconds / 2, self._board.refresh)
         runner.every("retention", _PRUNE_SECONDS, self.prune)
 
     async def keep_deadlines(self) -> None:

@@ -4,8 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 from uuid import UUID
 
-from pydantic import BaseModel
-
+from common.sockets import Frame
 from pairing.domain import (
     Accepted,
     Beacon,
@@ -190,21 +189,24 @@ class Presence(Protocol):
 
 
 class Telling(Protocol):
-    """Frames to people's open sockets, here and in other replicas; never waits, never raises."""
+    """Frames to people's open sockets; never waits, never raises."""
 
-    def customer(self, customer_id: UUID, frame: str, data: BaseModel) -> None:
-        """Send a frame to every socket of one customer."""
+    def customer(self, customer_id: UUID, frame: Frame) -> None:
+        """Send a frame to every socket of one customer, in all replicas."""
+        ...
+
+    def customers_here(self, frame: Frame) -> None:
+        """Send a frame to every customer whose socket this replica holds."""
         ...
 
     def mitras(
         self,
         whom: Sequence[tuple[UUID, UUID]],
-        frame: str,
-        data: BaseModel,
+        frame: Frame,
         *,
         ticket: tuple[UUID, int] | None = None,
     ) -> None:
-        """Send a frame about each one's own offer to (mitra, offer) pairs: one message in all.
+        """Send a frame, with each one's own offer, to (mitra, offer) pairs: one message in all.
 
         The ticket is the (request, attempt) the offers are for, when they are new.
         """

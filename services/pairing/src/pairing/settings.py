@@ -2,8 +2,9 @@
 
 from typing import Annotated, Self
 
-from common.settings import ServiceSettings
 from pydantic import Field, model_validator
+
+from common.settings import ServiceSettings
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
@@ -21,6 +22,10 @@ class Settings(ServiceSettings):
     tick_seconds: Seconds = 5
     # An offer goes only to a mitra whose last heartbeat is younger than this.
     fresh_limit_seconds: Seconds = 45
+    heartbeat_seconds: Seconds = 20
+    auto_offline_seconds: Seconds = 75
+    # A beacon older than this is asked for anew: without NATS nobody tells it to us.
+    beacon_seconds: Seconds = 4
     # Open offers a mitra may hold above her free slots.
     spare_offers: Annotated[int, Field(ge=0, le=20)] = 2
     # How long a reconnecting customer still sees how her last request ended.

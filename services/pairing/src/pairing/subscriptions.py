@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 
-from common.bus import Bus, Delivery
-from common.log import get_logger
 from pydantic import ValidationError
 
-from pairing.domain import DueItem
+from common.bus import Bus, Delivery
+from common.log import get_logger
+from pairing.domain import Beacon, DueItem
 from pairing.handlers import Deadlines, Offers
 from pairing.handlers.announce import Announcer
-from pairing.inbound import MitraGone, RequestReopened, Settled, SettleDue
+from pairing.handlers.beacon import BeaconBoard
+from pairing.inbound import BeaconHeard, MitraGone, RequestReopened, Settled, SettleDue
 from pairing.ports import Alarm
 
 _log = get_logger("subscriptions")
@@ -19,11 +20,18 @@ class Subscriptions:
     """Subject → inbound model → handler."""
 
     def __init__(
-        self, *, offers: Offers, deadlines: Deadlines, announcer: Announcer, alarm: Alarm
+        self,
+        *,
+        offers: Offers,
+        deadlines: Deadlines,
+        announcer: Announcer,
+        board: BeaconBoard,
+        alarm: Alarm,
     ) -> None:
         self._offers = offers
         self._deadlines = deadlines
         self._announcer = announcer
+        self._board = board
         self._alarm = alarm
 
     def start(self, bus: Bus) -> None:
@@ -44,6 +52,7 @@ class Subscriptions:
         # Hints only, heard by every replica: whoever misses them finds the row by its deadline.
         bus.listen("evt.pairing.request_opened.v1", self.request_opened)
         bus.listen("hint.pairing.outbox", self.hinted)
+        bus.listen("rt.availability.beacon", self.beacon)
 
     async def mitra_offline(self, delivery: Delivery) -> None:
         """Withdraw her offers; what counts is whether she is gone now, so repeats are harmless."""
@@ -68,6 +77,15 @@ class Subscriptions:
             _log.warning("hint_malformed", hint="request_opened")
             return
         await self._announcer.reopened(heard.request_id, customer_id=heard.customer_id)
+
+    async def beacon(self, _subject: str, body: bytes) -> None:
+        """Pass the beacon on to the customers of this replica."""
+        try:
+            heard = BeaconHeard.model_validate_json(body)
+        except ValidationError:
+            _log.warning("hint_malformed", hint="beacon")
+            return
+        self._board.heard(Beacon(heard.state, heard.count, heard.as_of))
 
     async def hinted(self, _subject: str, _body: bytes) -> None:
         """Somebody wrote into our outbox: a request was reopened."""

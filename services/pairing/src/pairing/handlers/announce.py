@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from common.log import get_logger
-
-from pairing.domain import Accepted, Blast, Ended, PairingRequest, Withdrawal
-from pairing.handlers.render import offer_view, request_view, withdrawn_view
+from pairing.domain import Accepted, Beacon, Blast, Ended, Mitra, PairingRequest, Withdrawal
+from pairing.handlers.render import beacon_view, offer_view, request_view, withdrawn_view
 from pairing.ports import RequestStore, Telling
+from pairing.views.frames import BeaconFrame, OfferFrame, OfferWithdrawnFrame, RequestFrame
 
 _log = get_logger("announce")
 
@@ -23,8 +23,7 @@ class Announcer:
         """Tell each mitra of a ring about her offer: one message for all of them."""
         self._telling.mitras(
             [(offer.mitra_id, offer.id) for offer in blast.offers],
-            "offer",
-            offer_view(blast.offers[0]),
+            OfferFrame(data=offer_view(blast.offers[0])),
             ticket=(blast.request_id, blast.attempt),
         )
 
@@ -36,8 +35,7 @@ class Announcer:
         for same in by_request.values():
             self._telling.mitras(
                 [(w.mitra_id, w.offer_id) for w in same],
-                "offer_withdrawn",
-                withdrawn_view(same[0], reason),
+                OfferWithdrawnFrame(data=withdrawn_view(same[0], reason)),
             )
 
     def won(self, accepted: Accepted, offer_id: UUID) -> None:
@@ -55,7 +53,7 @@ class Announcer:
 
     def request(self, request: PairingRequest) -> None:
         """Tell the customer where a request without a mitra stands."""
-        self._telling.customer(request.customer_id, "request", request_view(request))
+        self._tell(request, None)
 
     async def reopened(self, request_id: UUID, *, customer_id: UUID) -> None:
         """Tell the customer, if her socket is here: every replica hears this."""
@@ -69,4 +67,12 @@ class Announcer:
             _log.warning("request_gone", request_id=request_id)
             return
         mitra = None if request.mitra_id is None else await self._requests.mitra(request.mitra_id)
-        self._telling.customer(request.customer_id, "request", request_view(request, mitra))
+        self._tell(request, mitra)
+
+    def beacon(self, beacon: Beacon) -> None:
+        """Tell the customers of this replica; every replica hears the beacon itself."""
+        self._telling.customers_here(BeaconFrame(data=beacon_view(beacon)))
+
+    def _tell(self, request: PairingRequest, mitra: Mitra | None) -> None:
+        frame = RequestFrame(data=request_view(request, mitra))
+        self._telling.customer(request.customer_id, frame)

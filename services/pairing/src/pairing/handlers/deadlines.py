@@ -6,7 +6,6 @@ from uuid import UUID
 
 from common.db import Unavailable
 from common.log import get_logger
-
 from pairing.domain import DueItem, Ended
 from pairing.handlers.announce import Announcer
 from pairing.handlers.offers import Offers
@@ -81,8 +80,7 @@ class Deadlines:
                 settled += await settle(batch)
             except Unavailable:
                 raise
-            except Exception:
-                # One row that cannot be settled must not hold up the others.
+            except Exception:  # noqa: BLE001 - one row that cannot be settled must not hold up the rest
                 _log.exception("batch_failed", size=len(batch))
                 settled += await self._one_by_one(batch, settle)
         return settled
@@ -96,7 +94,7 @@ class Deadlines:
                 settled += await settle([one])
             except Unavailable:
                 raise
-            except Exception:
+            except Exception:  # noqa: BLE001 - (same)
                 _log.exception("deadline_failed", id=one)
         return settled
 

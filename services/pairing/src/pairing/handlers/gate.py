@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from common.db import Unavailable
-
 from pairing.errors import RequestTaken
 
 # A request in one of its attempts: within it a winner is final.

@@ -5,7 +5,6 @@ from uuid import UUID
 
 from common.db import Unavailable
 from common.log import get_logger
-
 from pairing import domain, errors
 from pairing.domain import Accepted
 from pairing.handlers.announce import Announcer
@@ -13,7 +12,7 @@ from pairing.handlers.gate import ClaimGate, Ticket
 from pairing.handlers.render import accepted_view, offer_view
 from pairing.ports import Alarm, OfferStore, RingStore
 from pairing.settings import Settings
-from pairing.views import AcceptedView, OffersView, OfferView
+from pairing.views.shapes import AcceptedView, OffersView, OfferView
 
 _log = get_logger("offers")
 
@@ -161,9 +160,7 @@ class Offers:
             await self._widen([offer.request_id for offer in ended])
         return len(ended)
 
-    async def _fell(
-        self, withdrawn: list[domain.Withdrawal], reason: str, mitra_id: UUID
-    ) -> int:
+    async def _fell(self, withdrawn: list[domain.Withdrawal], reason: str, mitra_id: UUID) -> int:
         if withdrawn:
             _log.info("offers_withdrawn", mitra_id=mitra_id, reason=reason, count=len(withdrawn))
             self._announcer.withdrawn(withdrawn, reason)

@@ -11,7 +11,7 @@ from pairing.domain import (
     Tier,
     Withdrawal,
 )
-from pairing.views import (
+from pairing.views.shapes import (
     AcceptedView,
     BeaconView,
     ControlRequestView,

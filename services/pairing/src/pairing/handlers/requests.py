@@ -5,7 +5,6 @@ from uuid import UUID
 
 from common.idempotency import IdempotencyMismatch
 from common.log import get_logger
-
 from pairing import errors
 from pairing.domain import IdempotencyKey, PairingRequest, Wish
 from pairing.handlers.announce import Announcer
@@ -17,7 +16,7 @@ from pairing.handlers.render import (
 )
 from pairing.ports import RequestStore
 from pairing.settings import Settings
-from pairing.views import ControlRequestView, RequestRecordView, RequestView
+from pairing.views.shapes import ControlRequestView, RequestRecordView, RequestView
 
 _log = get_logger("requests")
 
@@ -86,7 +85,7 @@ class Requests:
         request = await self._store.current_request(
             customer_id, outcome_seconds=self._settings.outcome_seconds
         )
-        return request and await self._view(request)
+        return None if request is None else await self._view(request)
 
     async def cancel(self, request_id: UUID, *, customer_id: UUID) -> RequestView:
         """End the search and free everyone who was asked; again: the same answer.
@@ -95,9 +94,7 @@ class Requests:
         """
         ended = await self._store.cancel_request(request_id, customer_id)
         if ended is not None:
-            _log.info(
-                "request_cancelled", request_id=request_id, withdrawn=len(ended.withdrawn)
-            )
+            _log.info("request_cancelled", request_id=request_id, withdrawn=len(ended.withdrawn))
             self._announcer.ended(ended)
             return request_view(ended.request)
         request = await self._own(request_id, customer_id)

@@ -3,7 +3,6 @@
 from uuid import UUID
 
 from common.log import get_logger
-
 from pairing import errors
 from pairing.handlers.announce import Announcer
 from pairing.handlers.gate import ClaimGate

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from common.db import Database, Transaction
 from common.outbox import Outbox
-
 from pairing import errors
 from pairing.domain import Accepted, Offer, Standing, Withdrawal
 from pairing.events import RequestMatched
@@ -43,9 +42,7 @@ class Offers:
             fallen = await tx.fetch(
                 QUERIES["finish_claim"], claimed["id"], session["session_id"], offer_id
             )
-            await self._outbox.append(
-                tx, _matched(claimed, mitra_id, session["session_id"])
-            )
+            await self._outbox.append(tx, _matched(claimed, mitra_id, session["session_id"]))
             return Accepted(
                 request_id=claimed["id"],
                 customer_id=claimed["customer_id"],
@@ -80,35 +77,39 @@ class Offers:
         """Read an offer beside its request."""
         async with self._db.connection() as connection:
             row = await connection.fetchrow(QUERIES["standing"], offer_id, mitra_id)
-        return row and Standing(
-            offer_state=row["offer_state"],
-            late=row["late"],
-            offer_attempt=row["offer_attempt"],
-            request_id=row["request_id"],
-            customer_id=row["customer_id"],
-            request_state=row["request_state"],
-            request_attempt=row["request_attempt"],
-            mitra_id=row["mitra_id"],
-            session_id=row["session_id"],
+        return (
+            None
+            if row is None
+            else Standing(
+                offer_state=row["offer_state"],
+                late=row["late"],
+                offer_attempt=row["offer_attempt"],
+                request_id=row["request_id"],
+                customer_id=row["customer_id"],
+                request_state=row["request_state"],
+                request_attempt=row["request_attempt"],
+                mitra_id=row["mitra_id"],
+                session_id=row["session_id"],
+            )
         )
 
     async def session_of(self, request_id: UUID) -> tuple[UUID, str] | None:
         """Return the living session of a request and its state, as chat says."""
         async with self._db.connection() as connection:
             row = await connection.fetchrow(QUERIES["session_of_request"], request_id)
-        return row and (row["session_id"], row["state"])
+        return None if row is None else (row["session_id"], row["state"])
 
     async def request_of_offer(self, offer_id: UUID, mitra_id: UUID) -> tuple[UUID, int] | None:
         """Return which attempt of which request this offer is for."""
         async with self._db.connection() as connection:
             row = await connection.fetchrow(QUERIES["request_of_offer"], offer_id, mitra_id)
-        return row and (row["request_id"], row["attempt"])
+        return None if row is None else (row["request_id"], row["attempt"])
 
     async def offer(self, offer_id: UUID, mitra_id: UUID) -> Offer | None:
         """Return one offer of this mitra, whatever its state."""
         async with self._db.connection() as connection:
             row = await connection.fetchrow(QUERIES["offer"], offer_id, mitra_id)
-        return row and offer_of(row)
+        return None if row is None else offer_of(row)
 
     async def open_offers(self, mitra_id: UUID) -> list[Offer]:
         """Return what this mitra may accept at this moment."""

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from common.db import Database, Transaction
 from common.outbox import Outbox
-
 from pairing.domain import (
     Decision,
     Ended,
@@ -41,14 +40,16 @@ class Requests:
         """Return what this key made before, and whether the body was the same."""
         async with self._db.connection() as connection:
             row = await connection.fetchrow(QUERIES["request_by_key"], customer_id, key.key)
-        return row and (request_of(row), row["fingerprint"] == key.fingerprint)
+        return None if row is None else (request_of(row), row["fingerprint"] == key.fingerprint)
 
     async def offered_tier(self, tier_id: str) -> Tier | None:
         """Return the tier's version that is on offer now."""
         async with self._db.connection() as connection:
             row = await connection.fetchrow(QUERIES["offered_tier"], tier_id)
-        return row and Tier(
-            row["tier_id"], row["version"], row["duration_seconds"], row["price_idr"]
+        return (
+            None
+            if row is None
+            else Tier(row["tier_id"], row["version"], row["duration_seconds"], row["price_idr"])
         )
 
     async def open_request(
@@ -88,16 +89,14 @@ class Requests:
     async def open_request_of(self, customer_id: UUID) -> UUID | None:
         """Return the request this customer searches with now."""
         async with self._db.connection() as connection:
-            found: UUID | None = await connection.fetchval(
-                QUERIES["open_request_of"], customer_id
-            )
+            found: UUID | None = await connection.fetchval(QUERIES["open_request_of"], customer_id)
         return found
 
     async def request(self, request_id: UUID) -> PairingRequest | None:
         """Return one request, whoever asked."""
         async with self._db.connection() as connection:
             row = await connection.fetchrow(QUERIES["request"], request_id)
-        return row and request_of(row)
+        return None if row is None else request_of(row)
 
     async def current_request(
         self, customer_id: UUID, *, outcome_seconds: float
@@ -107,7 +106,7 @@ class Requests:
             row = await connection.fetchrow(
                 QUERIES["current_request"], customer_id, outcome_seconds
             )
-        return row and request_of(row)
+        return None if row is None else request_of(row)
 
     async def list_requests(
         self, *, state: str | None, before: UUID | None, limit: int
@@ -155,15 +154,11 @@ class Requests:
             await self._outbox.append(
                 tx,
                 *(
-                    RequestExpired(
-                        request_id=r.id, customer_id=r.customer_id, at=_settled_at(r)
-                    )
+                    RequestExpired(request_id=r.id, customer_id=r.customer_id, at=_settled_at(r))
                     for r in requests
                 ),
             )
-            return [
-                Ended(r, tuple(w for w in withdrawn if w.request_id == r.id)) for r in requests
-            ]
+            return [Ended(r, tuple(w for w in withdrawn if w.request_id == r.id)) for r in requests]
 
         return await self._db.run(work)
 
@@ -171,7 +166,7 @@ class Requests:
         """Return how the directory names this mitra."""
         async with self._db.connection() as connection:
             row = await connection.fetchrow(QUERIES["mitras"], [mitra_id])
-        return row and Mitra(row["mitra_id"], row["display_name"])
+        return None if row is None else Mitra(row["mitra_id"], row["display_name"])
 
     async def _drop_offers(
         self, tx: Transaction, request_ids: list[UUID], reason: str

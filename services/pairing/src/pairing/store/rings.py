@@ -6,7 +6,6 @@ from uuid import UUID
 
 from common.db import Database, Transaction
 from common.outbox import Outbox
-
 from pairing.domain import Blast, DueItem, Offer, Search
 from pairing.events import OffersSent
 from pairing.settings import Settings
@@ -25,7 +24,7 @@ class Rings:
         """Return whom not to ask, when this request's ring is due."""
         async with self._db.connection() as connection:
             row = await connection.fetchrow(QUERIES["search"], request_id)
-        return row and Search(row["id"], row["attempt"], frozenset(row["exclude"]))
+        return None if row is None else Search(row["id"], row["attempt"], frozenset(row["exclude"]))
 
     async def place(self, search: Search, candidates: Sequence[UUID]) -> Blast | None:
         """Write the offers of one ring and plan the next; None when somebody else did."""

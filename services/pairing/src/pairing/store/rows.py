@@ -1,16 +1,15 @@
 """From rows to values, and the named queries."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+
+import asyncpg
 
 from common.db import Queries
-
 from pairing.domain import Decision, Offer, OfferRecord, PairingRequest, Tier, Withdrawal
 
 QUERIES = Queries.load(Path(__file__).parent.parent / "queries")
 
-Row = Mapping[str, Any]
+Row = asyncpg.Record
 
 
 def request_of(row: Row) -> PairingRequest:
@@ -54,9 +53,7 @@ def offer_of(row: Row) -> Offer:
 
 def withdrawal_of(row: Row) -> Withdrawal:
     """Read an offer that just ended."""
-    return Withdrawal(
-        offer_id=row["id"], mitra_id=row["mitra_id"], request_id=row["request_id"]
-    )
+    return Withdrawal(offer_id=row["id"], mitra_id=row["mitra_id"], request_id=row["request_id"])
 
 
 def offer_record_of(row: Row) -> OfferRecord:

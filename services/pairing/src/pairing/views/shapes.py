@@ -1,4 +1,4 @@
-"""What clients see: the shapes of HTTP answers and of socket frames."""
+"""The shapes of HTTP answers, which socket frames carry too."""
 
 from datetime import datetime
 from typing import Literal

@@ -1,0 +1,93 @@
+"""The pairing socket: customers follow their request, mitras their offers."""
+
+from common.clock import Clock
+from common.sockets import Connection, Frame, Frames, Hub
+from common.sockets.hub import SocketHandler
+from pairing import errors
+from pairing.handlers import Offers, Requests
+from pairing.handlers.beacon import BeaconBoard
+from pairing.ports import Presence
+from pairing.views.frames import Beat, BeatAckFrame, BeatAckView, Delivered, Seen, StateFrame
+from pairing.views.shapes import CustomerStateView, MitraStateView
+
+PATH = "/api/shared/pairing/ws"
+
+
+class Sockets:
+    """Frame → handler, and what a new connection is told first."""
+
+    def __init__(
+        self,
+        *,
+        requests: Requests,
+        offers: Offers,
+        presence: Presence,
+        board: BeaconBoard,
+        clock: Clock,
+    ) -> None:
+        self._requests = requests
+        self._offers = offers
+        self._presence = presence
+        self._board = board
+        self._clock = clock
+
+    def frames(self) -> Frames:
+        """Return the kinds of frames a client may send."""
+        frames = Frames()
+        frames.on("beat", Beat)(self.beat)
+        frames.on("seen", Seen)(self.seen)
+        frames.on("delivered", Delivered)(self.delivered)
+        return frames
+
+    def endpoint(self, hub: Hub) -> SocketHandler:
+        """Return the handler of the socket's route."""
+        return hub.endpoint(roles={"customer", "mitra"}, frames=self.frames(), on_open=self.opened)
+
+    async def opened(self, connection: Connection) -> Frame:
+        """Make the first frame: the full present state, so that a reconnect loses nothing."""
+        caller = connection.caller
+        if caller.role == "mitra":
+            is_online = await self._beat(connection)
+            offers = await self._offers.open_offers(caller.user_id)
+            return StateFrame(
+                data=MitraStateView(
+                    offers=offers.offers, is_online=is_online, server_time=self._clock.now()
+                )
+            )
+        return StateFrame(
+            data=CustomerStateView(
+                request=await self._requests.current(caller.user_id),
+                beacon=await self._board.now(),
+                server_time=self._clock.now(),
+            )
+        )
+
+    async def beat(self, connection: Connection, _data: Beat, frame_id: str | None) -> Frame:
+        """Record a heartbeat and say whether she counts as online."""
+        is_online = await self._beat(connection)
+        return BeatAckFrame(id=frame_id, data=BeatAckView(is_online=is_online))
+
+    async def seen(self, connection: Connection, data: Seen, _frame_id: str | None) -> None:
+        """Note that she looked at an offer; whoever sends a frame is also there."""
+        await self._beat(connection)
+        await self._offers.seen(data.offer_id, mitra_id=connection.caller.user_id)
+
+    async def delivered(
+        self, connection: Connection, data: Delivered, _frame_id: str | None
+    ) -> None:
+        """Note that her app has an offer; whoever sends a frame is also there."""
+        await self._beat(connection)
+        await self._offers.delivered(data.offer_id, mitra_id=connection.caller.user_id)
+
+    async def _beat(self, connection: Connection) -> bool | None:
+        if connection.caller.role != "mitra":
+            return None
+        try:
+            return await self._presence.beat(connection.caller.user_id)
+        except errors.PresenceUnavailable:
+            return None
+
+
+def route(sockets: Sockets, hub: Hub) -> tuple[str, SocketHandler]:
+    """Return path and handler, as the application takes them."""
+    return PATH, sockets.endpoint(hub)
