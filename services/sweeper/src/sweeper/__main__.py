@@ -1,7 +1,7 @@
-"""Run `python -m sweeper [run|migrate|check-settings|dlq|leases|confirm-brake]`."""
+"""Run `python -m sweeper [run|migrate|contract|leases|confirm-brake|…]`."""
 
 from common.cli import main
-from sweeper.app import COMMANDS, HOME, build
+from sweeper.app import COMMANDS, HOME, build, contract
 from sweeper.settings import Settings
 
 if __name__ == "__main__":
@@ -10,5 +10,6 @@ if __name__ == "__main__":
         settings=Settings,
         build=build,
         home=HOME,
+        contract=contract,
         commands=COMMANDS,
     )

@@ -13,6 +13,7 @@ from aiohttp import web
 from common.bus import Bus
 from common.cli import FAILED, OK, Command
 from common.clock import Clock, SystemClock
+from common.contract import Contract
 from common.db import Database
 from common.outbox import Outbox
 from common.runner import Runner
@@ -29,6 +30,7 @@ from sweeper.domain import (
     Plan,
     due_sweep,
 )
+from sweeper.events import SweepFinished
 from sweeper.handlers.driving import Driver
 from sweeper.handlers.sweeps import (
     AutoOffline,
@@ -146,6 +148,11 @@ def sweeps_of(
         RETENTION: Retention(pruning=runs),
         **due,
     }
+
+
+def contract() -> Contract:
+    """Describe what others may rely on."""
+    return Contract(service=SERVICE, title="Temani sweeper", events=(SweepFinished,))
 
 
 async def confirm_brake(settings: Settings, arguments: argparse.Namespace) -> int:

@@ -9,13 +9,13 @@ class SweeperError(Exception):
     code: ClassVar[str] = "sweeper_error"
 
 
-class OwnerUnavailable(SweeperError):  # noqa: N818  # as common.db.Unavailable
+class OwnerUnavailable(SweeperError):  # as common.db.Unavailable
     """The owner of the rows did not answer."""
 
     code: ClassVar[str] = "owner_unavailable"
 
 
-class LeaseLost(SweeperError):  # noqa: N818  # a past fact
+class LeaseLost(SweeperError):  # a past fact
     """Another replica drives this shard now."""
 
     code: ClassVar[str] = "lease_lost"
