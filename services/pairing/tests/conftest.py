@@ -1,0 +1,25 @@
+"""Pairing on real servers: a database with every service's migrations, and the whole application."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from common.runner import Runner
+
+from services.pairing.tests.world import World
+from tests.support import TestDatabase
+
+
+@pytest.fixture
+async def runner() -> AsyncIterator[Runner]:
+    """A runner that is stopped at the end of the test."""
+    running = Runner()
+    yield running
+    await running.stop(budget=4)
+
+
+@pytest.fixture
+async def world(database: TestDatabase, runner: Runner, nats_url: str) -> AsyncIterator[World]:
+    """A database of its own, with mitras and customers to be made, and pairing's stores."""
+    made = await World.make(database, runner, nats_url=nats_url)
+    yield made
+    await made.close()
