@@ -8,7 +8,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from common.web import problems
-from common.web.binding import has_nul, parse_json
+from common.web.binding import holds_nul, parse_json, settle
 
 if TYPE_CHECKING:
     from common.sockets.connection import Connection
@@ -170,7 +170,7 @@ class Frames:
 
 
 def parse_document(text: str | bytes) -> dict[str, Any]:
-    """Parse a client's text: strict JSON, an object, no NUL in any text of it."""
+    """Parse a client's text: strict JSON, an object."""
     raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     try:
         document = parse_json(raw)
@@ -178,8 +178,7 @@ def parse_document(text: str | bytes) -> dict[str, Any]:
         raise InvalidFrame("The frame is no valid JSON.") from None
     if not isinstance(document, dict):
         raise InvalidFrame("A frame is a JSON object.")
-    if b"\\u0000" in raw and has_nul(document):
-        raise InvalidFrame("Texts must not contain the NUL character.")
+    settle(document)
     return document
 
 
@@ -192,9 +191,12 @@ def parse_envelope(document: dict[str, Any]) -> Envelope:
 def validated(adapter: TypeAdapter[Any], value: object, *, frame_id: str | None = None) -> Any:
     """Validate a part of a frame as strictly as a JSON body."""
     try:
-        return adapter.validate_json(orjson.dumps(value), strict=True)
+        model = adapter.validate_json(orjson.dumps(value), strict=True)
     except ValidationError as error:
         raise InvalidFrame(frame_id=frame_id, error=error) from None
+    if holds_nul(adapter.dump_python(model)):
+        raise InvalidFrame("Texts must not contain the NUL character.", frame_id=frame_id)
+    return model
 
 
 def _without_null(document: dict[str, Any], name: str) -> dict[str, Any]:

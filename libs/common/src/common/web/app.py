@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, cast
 
+import structlog
 from aiohttp import web
 from pydantic import BaseModel, TypeAdapter
 
@@ -85,6 +86,7 @@ class Edge:
             self._limit(operation, f"ip:{address_key(address)}")
             raise
         request[middlewares.CALLER] = caller
+        structlog.contextvars.bind_contextvars(user_id=caller.user_id)
         self._limit(operation, f"user:{caller.user_id}")
         if caller.role not in operation.roles:
             raise problems.Forbidden

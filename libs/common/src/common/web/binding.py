@@ -1,6 +1,7 @@
 """From an HTTP request to the arguments of a handler; refuses what does not have the shape."""
 
 import asyncio
+import functools
 import re
 from typing import Any, get_origin
 from uuid import UUID
@@ -18,6 +19,10 @@ from common.web.routes import Operation
 KEY_PATTERN = r"^[\x21-\x7e]{1,128}$"
 _KEY = re.compile(KEY_PATTERN)
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
+_FRACTION = re.compile(rb"[0-9][.eE]")
+# Beyond this a float no longer names one integer.
+_WHOLE = 2.0**53
+_BARE_NUMBER = re.compile(r"[-+]?[0-9.]+([eE][-+]?[0-9]+)?")
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,18})")
 
 
@@ -61,14 +66,16 @@ def bind(request: web.Request, operation: Operation, context: Context) -> dict[s
 def body_value(adapter: TypeAdapter[Any], raw: bytes) -> Any:
     """Validate a JSON body: strict JSON in, no NUL, and types as the schema names them."""
     document = parse_json(raw)
-    if b"\\u0000" in raw and has_nul(document):
-        # Postgres text cannot hold it; refused here it cannot become a 500 there.
-        raise problems.InvalidBody("Texts must not contain the NUL character.")
+    if _FRACTION.search(raw) and settle(document):
+        raw = orjson.dumps(document)
     try:
         # Strict: "5" is no integer here, as the published schema says.
-        return adapter.validate_json(raw, strict=True)
+        value = adapter.validate_json(raw, strict=True)
     except ValidationError as error:
         raise problems.InvalidBody(errors=problems.field_problems(error)) from None
+    if b"\\u0000" in raw and holds_nul(adapter.dump_python(value)):
+        raise problems.InvalidBody("Texts must not contain the NUL character.")
+    return value
 
 
 def parse_json(raw: bytes) -> Any:
@@ -79,18 +86,39 @@ def parse_json(raw: bytes) -> Any:
         raise problems.InvalidJson from None
 
 
-def has_nul(document: object) -> bool:
-    """Tell whether any text of a parsed document holds NUL; iterative, so depth cannot hurt."""
-    waiting = [document]
+def settle(document: object) -> bool:
+    """Turn 1.0 into 1, in place, as both spell an integer; tells whether anything changed.
+
+    Iterative, so that depth cannot exhaust the stack. A lone top-level number is left as it is.
+    """
+    changed, waiting = False, [document]
     while waiting:
         item = waiting.pop()
-        if isinstance(item, str):
-            if "\x00" in item:
-                return True
-        elif isinstance(item, dict):
+        if not isinstance(item, dict | list):
+            continue
+        places: list[tuple[Any, Any]] = list(
+            item.items() if isinstance(item, dict) else enumerate(item)
+        )
+        for place, value in places:
+            if isinstance(value, float) and value.is_integer() and abs(value) < _WHOLE:
+                item[place] = int(value)
+                changed = True
+            else:
+                waiting.append(value)
+    return changed
+
+
+def holds_nul(value: object) -> bool:
+    """Tell whether any text of a validated value holds NUL, which Postgres cannot store."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str) and "\x00" in item:
+            return True
+        if isinstance(item, dict):
             waiting.extend(item.keys())
             waiting.extend(item.values())
-        elif isinstance(item, list):
+        elif isinstance(item, list | tuple | set | frozenset):
             waiting.extend(item)
     return False
 
@@ -124,11 +152,25 @@ def query_value(request: web.Request, kind: type[BaseModel]) -> BaseModel:
             raise problems.InvalidQuery(errors=[_refused(key, "repeated", "was given twice")])
         if field.annotation in (int, int | None) and not _NUMBER.fullmatch(given[0]):
             raise problems.InvalidQuery(errors=[_refused(key, "int_parsing", "is no integer")])
+        if _BARE_NUMBER.fullmatch(given[0]) and name in moments_of(kind):
+            # pydantic would take it for seconds since 1970; the schema says RFC 3339.
+            raise problems.InvalidQuery(errors=[_refused(key, "datetime_parsing", "is no time")])
         values[key] = given[0]
     try:
-        return kind.model_validate_strings(values)
+        return kind.model_validate(values)
     except ValidationError as error:
         raise problems.InvalidQuery(errors=problems.field_problems(error)) from None
+
+
+@functools.cache
+def moments_of(kind: type[BaseModel]) -> frozenset[str]:
+    """Return the fields of a query model that are times."""
+    properties = kind.model_json_schema(by_alias=False).get("properties", {})
+    return frozenset(
+        name
+        for name, schema in properties.items()
+        if any(part.get("format") == "date-time" for part in (schema, *schema.get("anyOf", [])))
+    )
 
 
 def key_value(request: web.Request, operation: Operation) -> IdempotencyKey | None:

@@ -10,6 +10,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from common.bus import BusUnavailable
 from common.db import Unavailable
 from common.idempotency import IdempotencyMismatch
 from common.ids import new_id
@@ -35,6 +36,7 @@ EDGE_STATUSES: Mapping[type[Exception], int] = {
     LoginRevoked: 401,
     KeysUnavailable: 503,
     Unavailable: 503,
+    BusUnavailable: 503,
     IdempotencyMismatch: 422,
 }
 
@@ -93,7 +95,6 @@ def _account(request: web.Request, *, service: str, status: int, started: float)
         status=status,
         ms=round(seconds * 1000, 1),
         problem=request.get(PROBLEM_CODE),
-        user_id=caller and caller.user_id,
         role=caller and caller.role,
     )
 

@@ -12,6 +12,7 @@ from common.web.binding import KEY_PATTERN
 from common.web.middlewares import EDGE_STATUSES
 from common.web.routes import Operation
 
+NO_NUL = r"^[^\u0000]*$"
 REF = "#/components/schemas/{model}"
 VERSION = "1.0.0"
 
@@ -85,8 +86,27 @@ class _Schemas:
                 closed.add(name)
                 waiting.extend(_refs(self.definitions[name]))
         for name, schema in self.definitions.items():
-            if name not in closed and schema.get("additionalProperties") is False:
+            if name in closed:
+                _without_nul(schema)
+            elif schema.get("additionalProperties") is False:
                 del schema["additionalProperties"]
+
+
+def _without_nul(schema: Any) -> None:
+    """Say of every text we read what the edge checks: no NUL."""
+    if isinstance(schema, list):
+        for part in schema:
+            _without_nul(part)
+    elif isinstance(schema, dict):
+        if schema.get("type") == "string" and not schema.keys() & {
+            "pattern",
+            "format",
+            "enum",
+            "const",
+        }:
+            schema["pattern"] = NO_NUL
+        for part in schema.values():
+            _without_nul(part)
 
 
 def _refs(schema: Any) -> list[str]:
@@ -178,6 +198,7 @@ def _inline(adapter: TypeAdapter[Any]) -> dict[str, Any]:
         return [resolve(value) for value in part] if isinstance(part, list) else part
 
     resolved: dict[str, Any] = resolve(schema)
+    _without_nul(resolved)
     if resolved.get("type") == "integer":
         # What our columns can hold, when the type does not say less.
         resolved.setdefault("minimum", -(2**63))

@@ -205,11 +205,13 @@ def problem_document(  # one keyword per member of the document
 def problem_response(error: Exception, status: int) -> web.Response:
     """Render an error that has `code`, and maybe `fields()`, `errors`, `headers`, `retry_after`."""
     fields = getattr(error, "fields", None)
+    hidden = status >= http.HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, Problem)
     document = problem_document(
         status=status,
         code=code_of(type(error)),
         title=summary_of(type(error)),
-        detail=str(error) or summary_of(type(error)),
+        # What went wrong on our side is nobody's business; what the caller did wrong is its own.
+        detail=summary_of(type(error)) if hidden else str(error) or summary_of(type(error)),
         errors=getattr(error, "errors", ()) if isinstance(error, Problem) else (),
         fields=fields() if callable(fields) else None,
     )
