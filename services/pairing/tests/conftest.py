@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from common.runner import Runner
-
 from services.pairing.tests.world import World
 from tests.support import TestDatabase
+
+from common.runner import Runner
 
 
 @pytest.fixture

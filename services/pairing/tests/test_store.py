@@ -4,12 +4,12 @@ import json
 
 import asyncpg
 import pytest
+from services.pairing.tests.world import TIER, World, all_of
+
 from common.ids import new_id
 from pairing import errors
 from pairing.domain import IdempotencyKey, Wish
 from pairing.store.rows import QUERIES
-
-from services.pairing.tests.world import TIER, World, all_of
 
 
 async def test_every_query_fits_the_schema(world: World) -> None:
@@ -27,12 +27,12 @@ async def test_a_request_freezes_its_tier(world: World) -> None:
     """The tier's version, length and price stand in the request whatever happens to the tier."""
     request = await world.request()
 
-    assert (TIER, 1, 900, 15000) == (
+    assert (
         request.tier.tier_id,
         request.tier.version,
         request.tier.duration_seconds,
         request.tier.price_idr,
-    )
+    ) == (TIER, 1, 900, 15000)
     assert request.state == "searching"
     assert 119 < (request.wait_until - request.created_at).total_seconds() < 121
 
@@ -90,7 +90,7 @@ async def test_the_winner_gets_a_session_in_the_same_commit(world: World) -> Non
         accepted.session_id,
     )
     assert (request.id, winner, "pending_payment", 15000) == tuple(row)
-    assert ["accepted", "withdrawn"] == await world.offer_states(request.id)
+    assert await world.offer_states(request.id) == ["accepted", "withdrawn"]
     assert [loser] == [one.mitra_id for one in accepted.withdrawn]
     (event,) = await world.events("evt.pairing.request_matched.v1")
     assert str(accepted.session_id) == json.loads(event)["session_id"]
@@ -116,8 +116,8 @@ async def test_a_full_mitra_takes_nothing(world: World) -> None:
 
     found = await world.requests.request(request.id)
     assert found is not None
-    assert "searching" == found.state
-    assert ["open"] == await world.offer_states(request.id)
+    assert found.state == "searching"
+    assert await world.offer_states(request.id) == ["open"]
 
 
 @pytest.mark.req("PA-03", "AU-11")
@@ -127,8 +127,8 @@ async def test_a_deactivated_mitra_takes_nothing(world: World) -> None:
     request, blast = await world.offered(mitra)
     await world.deactivate(mitra)
 
-    assert [] == await world.offers.open_offers(mitra)
+    assert await world.offers.open_offers(mitra) == []
     with pytest.raises(errors.MitraInactive):
         await world.offers.claim(blast.offers[0].id, mitra)
 
-    assert ["open"] == await world.offer_states(request.id)
+    assert await world.offer_states(request.id) == ["open"]

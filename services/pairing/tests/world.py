@@ -7,6 +7,8 @@ from typing import Any, Self
 from uuid import UUID
 
 import asyncpg
+from tests.support import TestDatabase
+
 from common.bus import Bus
 from common.clock import SystemClock
 from common.db import Database
@@ -16,7 +18,6 @@ from common.runner import Runner
 from pairing import store
 from pairing.domain import Blast, PairingRequest, Tier, Wish
 from pairing.settings import Settings
-from tests.support import TestDatabase
 
 TIER = "chat-15"
 

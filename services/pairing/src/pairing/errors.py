@@ -1,4 +1,3 @@
-# ruff: noqa: N818 - an error is named by the fact: RequestTaken, not RequestTakenError
 """What can go wrong in a pairing, by code; the docstring is the message."""
 
 from typing import ClassVar
