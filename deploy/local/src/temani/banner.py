@@ -25,8 +25,7 @@ def render(state: State, *, seconds: float, moved: Mapping[str, int]) -> str:
         "",
         "  log in as",
         f"    operator     {state.operator['email']}   password {state.operator['password']}",
-        f"    mitra        {first['phone']} … {last['phone'][-4:]}   ({len(state.mitras)} of them: "
-        f"{first['display_name']} … {last['display_name']})",
+        f"    mitra        {first['phone']} … {last['phone'][-3:]}   ({len(state.mitras)} of them)",
         f"    customer     any Indonesian mobile number, such as {state.customers[0]}",
         "    Mitras and customers get a code; it appears in the developer inbox.",
         "",

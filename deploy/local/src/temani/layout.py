@@ -1,10 +1,12 @@
 """Where things are in the repository, and the names of its services."""
 
+import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[4]
 DEPLOY = ROOT / "deploy"
-STATE = ROOT / ".temani"
+# Data, secrets and logs of the stack; another folder makes another stack beside the first.
+STATE = Path(os.environ.get("TEMANI_STATE") or ROOT / ".temani").resolve()
 SERVICES = ("auth", "availability", "pairing", "chat", "sweeper")
 DATABASE = "temani"
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from temani import state
 from temani.binaries import ProgramMissing
-from temani.commands import output, up, watch
+from temani.commands import bus, data, output, project, tokens, up, watch
 from temani.operators import OperatorFailed
 from temani.seeding import SeedFailed
 from temani.servers import StartFailed
 
-_COMMANDS = (up, watch)
+_COMMANDS = (up, watch, data, tokens, bus, project)
 _EXPECTED = (
     output.Failed,
     OperatorFailed,
@@ -42,7 +42,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    args = build_parser().parse_args(arguments)
+    parser = build_parser()
+    args, args.rest = parser.parse_known_args(arguments)
+    if args.rest and not getattr(args, "passes_rest", False):
+        parser.error(f"unrecognized arguments: {' '.join(args.rest)}")
     try:
         with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
             return int(args.run(args))

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+from common import log
 from common.migrate import migrate
 from temani import environment, layout
 from temani.keys import Keys
@@ -15,6 +16,8 @@ async def run(
 
     Services do not wait for each other: SQL names a neighbour only inside function bodies.
     """
+    # The result says what was applied; only what went wrong on the way is worth a line.
+    log.configure("temani", level="warning", fmt="console")
 
     async def one(service: str) -> list[str]:
         url = environment.migrate_url(service, admin_url, keys)

@@ -154,7 +154,10 @@ class Stack:
         await postgres_setup.prepare(
             self.addresses.postgres_admin_url, passwords=self.keys.postgres_passwords
         )
-        await migrations.run(self.addresses.postgres_admin_url, self.keys)
+        applied = await migrations.run(self.addresses.postgres_admin_url, self.keys)
+        for service, names in applied.items():
+            if names:
+                self._say(f"  {service}: {len(names)} migrations applied")
         self._write_state()
         # Services wait for Valkey and NATS themselves; the launcher does not wait for them here.
         await asyncio.gather(
