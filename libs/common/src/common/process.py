@@ -17,7 +17,7 @@ from common import baseline
 from common.log import get_logger
 from common.runner import Runner
 from common.settings import ServiceSettings
-from common.web import HEALTH, Health
+from common.web import HEALTH, EdgeRunner, Health
 
 _log = get_logger("process")
 _lag = Histogram(
@@ -48,7 +48,7 @@ async def _live(service: str, *, settings: S, build: Build[S]) -> int:
     if app is None:
         await runner.stop()
         return OK if asked.is_set() else FAILED
-    listener = web.AppRunner(
+    listener = EdgeRunner(
         app,
         access_log=None,
         handle_signals=False,

@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from common import baseline
+from common.limits import RateLimits
 
 _HELPLESS = 2
 
@@ -41,6 +42,10 @@ class ServiceSettings(BaseSettings):
     log_format: Literal["json", "console", "auto"] = "auto"
     environment: Literal["local", "test", "production"] = "local"
     trusted_hops: Annotated[int, Field(ge=0, le=8)] = 1
+    # Who may open sockets from a browser; empty: only pages of the same host.
+    allowed_origins: tuple[str, ...] = ()
+    # For example {"read":{"per_second":50,"burst":100}}; what is left out keeps its default.
+    rate_limits: RateLimits = RateLimits()
 
 
 S = TypeVar("S", bound=ServiceSettings)

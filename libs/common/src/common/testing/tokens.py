@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -104,24 +103,3 @@ class FakeRevocations:
             self.revoked.add(login_id)
             for callback in self._callbacks:
                 callback(login_id)
-
-
-class TickingClock:
-    """A clock that stands until it is moved."""
-
-    def __init__(self, now: datetime) -> None:
-        self._now = now
-        self._seconds = 1000.0
-
-    def now(self) -> datetime:
-        """Return the moment it was moved to."""
-        return self._now
-
-    def monotonic(self) -> float:
-        """Return seconds that moved along."""
-        return self._seconds
-
-    def move(self, seconds: float) -> None:
-        """Let time pass."""
-        self._now += timedelta(seconds=seconds)
-        self._seconds += seconds

@@ -5,10 +5,12 @@ from common.web.context import Context, IdempotencyKey, Page, Reply
 from common.web.health import Health
 from common.web.problems import Problem
 from common.web.routes import Operation, Routes
+from common.web.server import EdgeRunner
 
 __all__ = [
     "HEALTH",
     "Context",
+    "EdgeRunner",
     "Health",
     "IdempotencyKey",
     "Operation",

@@ -53,6 +53,10 @@ class Problem(Exception):
         self.headers = dict(headers or {})
 
 
+class BadRequest(Problem):
+    """This is no valid HTTP request."""
+
+
 class InvalidJson(Problem):
     """The body is no valid JSON document in UTF-8."""
 

@@ -1,0 +1,55 @@
+"""What listens: like aiohttp's own, but what is no HTTP gets a problem document and no log dump."""
+
+import asyncio
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from common.ids import new_id
+from common.log import get_logger
+from common.web import problems
+
+log = get_logger("http")
+
+
+class EdgeHandler(RequestHandler):
+    """One HTTP connection."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002  # it repeats raw bytes of the client
+    ) -> web.StreamResponse:
+        """Answer what the parser refused, or what even the middlewares could not catch."""
+        if status >= 500:
+            log.error("connection_failed", exc_info=exc)
+        else:
+            # Not the text of the error: it quotes headers, and one of them may be a token.
+            log.info("malformed_request", status=status, error=type(exc).__name__)
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer has begun, it cannot become another one")
+        problem = problems.Internal() if status >= 500 else problems.BadRequest()
+        response = problems.problem_response(problem, status)
+        response.headers["X-Request-ID"] = new_id().hex
+        response.force_close()
+        return response
+
+
+class EdgeServer(web.Server):
+    """Makes an EdgeHandler for each connection."""
+
+    def __call__(self) -> EdgeHandler:
+        """Return the handler of a new connection."""
+        return EdgeHandler(self, loop=asyncio.get_running_loop(), **self._kwargs)
+
+
+class EdgeRunner(web.AppRunner):
+    """Runs an application; takes what aiohttp's AppRunner takes."""
+
+    async def _make_server(self) -> web.Server:
+        server = await super()._make_server()
+        # aiohttp has no parameter for the class of its handlers.
+        server.__class__ = EdgeServer
+        return server
