@@ -1,4 +1,4 @@
-"""Pairing on real servers: a database with every service's migrations, and the whole application."""
+"""Pairing on real servers, in a database with the migrations of every service."""
 
 from collections.abc import AsyncIterator
 
