@@ -40,6 +40,10 @@ _HOLD = (0.5, 5.0)
 _ADVISORY = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES"
 
 
+class _Refused(Exception):
+    """The server answered a request for messages with an error."""
+
+
 class Consumer:
     """One durable consumer of one stream, shared by the replicas of a service."""
 
@@ -63,7 +67,7 @@ class Consumer:
         self._dead_letters = dead_letters
         self._inbox = ""
         self._ensured = False
-        self._arrived: asyncio.Queue[Msg] = asyncio.Queue()
+        self._arrived: asyncio.Queue[Msg | None] = asyncio.Queue()
         self._in_hand = 0
         self._freed = asyncio.Event()
         self._workers = asyncio.Semaphore(baseline.CONSUMER_WORKERS)
@@ -91,6 +95,8 @@ class Consumer:
         await client.subscribe(inbox, cb=self._put)
         self._inbox = inbox
         self._ensured = False
+        # Whoever waits for an answer to the old inbox waits in vain.
+        self._arrived.put_nowait(None)
 
     async def run(self) -> None:
         """Pull and handle until the process stops."""
@@ -102,7 +108,7 @@ class Consumer:
                 if not self._ensured:
                     await self._ensure()
                 misses = 0 if await self._pull() else misses + 1
-            except (NatsError, OSError, TimeoutError) as error:
+            except (_Refused, NatsError, OSError, TimeoutError) as error:
                 _log.warning(
                     "consumer_waits",
                     consumer=self.durable,
@@ -174,6 +180,8 @@ class Consumer:
                 while free > 0 and not self._runner.stopping:
                     message = await self._arrived.get()
                     heard = True
+                    if message is None:
+                        break
                     if (status := _status(message)) is None:
                         self._take(message)
                         free -= 1
@@ -196,13 +204,8 @@ class Consumer:
         if status == "100":
             return True
         if status not in _QUIET:
-            _log.warning(
-                "consumer_refused",
-                consumer=self.durable,
-                status=status,
-                detail=header(message.headers, "Description"),
-            )
-            raise TimeoutError(status)
+            # The consumer is gone, moved or not yet back: look after it before asking again.
+            raise _Refused(f"{status} {header(message.headers, 'Description')}".strip())
         return False
 
     def _take(self, message: Msg) -> None:

@@ -1,0 +1,453 @@
+"""Hearing and telling: what is promised when handlers fail, and when NATS goes and comes."""
+
+import time
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import ClassVar
+from uuid import UUID, uuid4
+
+import pytest
+import structlog
+from common import baseline, trace
+from common.bus import (
+    Bus,
+    BusUnavailable,
+    CommandFailed,
+    DeadLetters,
+    Delivery,
+    Event,
+    Heard,
+    Malformed,
+)
+from common.bus.envelope import event_headers
+from common.db import Database, Unavailable
+from common.dlq import replay
+from common.ids import new_id
+from common.realtime import Fanout
+from common.runner import Runner
+from common.testing import Proxy, eventually
+from pydantic import BaseModel
+from temani.servers import Nats
+
+
+def fresh_subject() -> str:
+    """Return a subject of its own for a test: the stream keeps what earlier tests told."""
+    return f"evt.auth.thing_{uuid4().hex}.v1"
+
+
+class Thing(Heard):
+    thing_id: UUID
+
+
+class Ask(BaseModel):
+    number: int
+
+
+class Answer(BaseModel):
+    double: int
+
+
+async def publish(bus: Bus, subject: str, body: bytes | None = None) -> UUID:
+    """Put one event into the stream; its thing_id is its own id."""
+    event_id = new_id()
+    at = datetime.now(UTC).isoformat()
+    headers = event_headers(id=event_id, subject=subject, at=at, traceparent=trace.traceparent())
+    text = f'{{"thing_id": "{event_id}", "more": 1}}'.encode() if body is None else body
+    await bus.publish_event(id=event_id, subject=subject, body=text, headers=headers)
+    return event_id
+
+
+class Listener:
+    """A fresh durable consumer whose behaviour is given per event."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.durable = f"test-{uuid4().hex}"
+        self.subject = fresh_subject()
+        self.seen: list[UUID] = []
+        self.failing: dict[UUID, Exception] = {}
+        bus.consume(
+            stream="AUTH", durable=self.durable, subjects=[self.subject], handler=self._take
+        )
+
+    async def _take(self, delivery: Delivery) -> None:
+        self.seen.append(delivery.id)
+        if (error := self.failing.get(delivery.id)) is not None:
+            raise error
+        delivery.parse(Thing)
+
+    def times(self, event_id: UUID) -> int:
+        return self.seen.count(event_id)
+
+
+@pytest.fixture
+def quick_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Backoff in hundredths: the steps are the settings' test."""
+    monkeypatch.setattr(baseline, "CONSUMER_BACKOFF", (0.01, 0.02, 0.05))
+
+
+async def waiting(db: Database, durable: str) -> list[tuple[UUID | None, str]]:
+    letters = await DeadLetters(db).waiting(1000)
+    return [(letter.event_id, letter.reason) for letter in letters if letter.consumer == durable]
+
+
+async def test_event_is_handled_once_and_acknowledged(bus: Bus, db: Database) -> None:
+    """A handled event is not delivered again, and extra fields do not disturb."""
+    bus.bury_in(db)
+    listener = Listener(bus)
+
+    event_id = await publish(bus, listener.subject)
+    await eventually(lambda: listener.times(event_id))
+    last = await publish(bus, listener.subject)
+    await eventually(lambda: listener.times(last))
+
+    assert listener.times(event_id) == 1
+    assert await waiting(db, listener.durable) == []
+
+
+async def test_malformed_event_is_buried_at_once(bus: Bus, db: Database) -> None:
+    """What cannot be read is kept with the reason after one delivery; the next one flows."""
+    bus.bury_in(db)
+    listener = Listener(bus)
+
+    poison = await publish(bus, listener.subject, body=b'{"thing_id": 7}')
+    healthy = await publish(bus, listener.subject)
+
+    await eventually(lambda: listener.times(healthy))
+
+    async def buried() -> bool:
+        return (poison, "malformed") in await waiting(db, listener.durable)
+
+    await eventually(buried)
+    assert listener.times(poison) == 1
+
+
+@pytest.mark.usefixtures("quick_backoff")
+async def test_failing_event_is_buried_at_the_fifth_delivery(bus: Bus, db: Database) -> None:
+    """A handler that always fails gets five tries; others are not held up."""
+    bus.bury_in(db)
+    listener = Listener(bus)
+    poison = await publish(bus, listener.subject)
+    listener.failing[poison] = RuntimeError("never works")
+    healthy = [await publish(bus, listener.subject) for _ in range(20)]
+
+    await eventually(lambda: all(listener.times(each) for each in healthy))
+
+    async def buried() -> bool:
+        return (poison, "exhausted") in await waiting(db, listener.durable)
+
+    await eventually(buried, timeout=10)
+    assert listener.times(poison) == baseline.CONSUMER_BURY_AT
+
+
+@pytest.mark.usefixtures("quick_backoff")
+async def test_dead_letter_can_be_replayed(bus: Bus, db: Database) -> None:
+    """A replayed event reaches its consumer again under its own id, even inside the window."""
+    bus.bury_in(db)
+    listener = Listener(bus)
+    poison = await publish(bus, listener.subject)
+    listener.failing[poison] = Malformed("not now")
+
+    async def letter_waits() -> bool:
+        return bool(await waiting(db, listener.durable))
+
+    await eventually(letter_waits)
+    del listener.failing[poison]
+    letters = DeadLetters(db)
+    for letter in await letters.waiting():
+        await replay(letters, bus, letter)
+
+    await eventually(lambda: listener.times(poison) == 2)
+    assert await waiting(db, listener.durable) == []
+
+
+async def test_event_without_id_is_malformed(bus: Bus, db: Database) -> None:
+    """An event that nobody could recognise again is buried, not handled."""
+    bus.bury_in(db)
+    listener = Listener(bus)
+    client = bus._link.client
+    assert client is not None
+    await client.jetstream().publish(listener.subject, b"{}", timeout=2)
+
+    async def buried() -> bool:
+        return (None, "malformed") in await waiting(db, listener.durable)
+
+    await eventually(buried)
+
+
+@pytest.mark.usefixtures("quick_backoff")
+async def test_an_outage_of_postgres_buries_nothing(
+    bus: Bus, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While Postgres is away an event is held, however often its handler fails."""
+    bus.bury_in(db)
+    listener = Listener(bus)
+    letters = bus._letters
+    assert letters is not None
+    away = True
+
+    async def reachable() -> bool:
+        return not away
+
+    monkeypatch.setattr(letters, "reachable", reachable)
+    monkeypatch.setattr("common.bus.consume._HOLD", (0.01, 0.02))
+    event_id = await publish(bus, listener.subject)
+    listener.failing[event_id] = Unavailable()
+
+    await eventually(lambda: listener.times(event_id) > baseline.CONSUMER_MAX_DELIVER + 3)
+    away = False
+    del listener.failing[event_id]
+    last = await publish(bus, listener.subject)
+
+    await eventually(lambda: listener.times(last))
+    assert await waiting(db, listener.durable) == []
+
+
+async def test_context_does_not_leak_from_event_to_event(bus: Bus, db: Database) -> None:
+    """What one handler binds to its log lines is gone for the next event."""
+    bus.bury_in(db)
+    found: list[dict[str, object]] = []
+    subject = fresh_subject()
+
+    async def bind(delivery: Delivery) -> None:
+        found.append(dict(structlog.contextvars.get_contextvars()))
+        structlog.contextvars.bind_contextvars(session_id="S-A")
+
+    bus.consume(stream="AUTH", durable=f"test-{uuid4().hex}", subjects=[subject], handler=bind)
+    await publish(bus, subject)
+    await publish(bus, subject)
+
+    await eventually(lambda: len(found) >= 2)
+    assert all("session_id" not in context for context in found)
+    assert all({"event_id", "consumer", "trace_id"} <= context.keys() for context in found)
+
+
+async def test_publishing_twice_stores_once(bus: Bus) -> None:
+    """The stream recognises an id that it has seen: a repeated publish is a duplicate."""
+    event_id, subject = new_id(), fresh_subject()
+    headers = event_headers(id=event_id, subject=subject, at="", traceparent="")
+    first = await bus.publish_event(id=event_id, subject=subject, body=b"{}", headers=headers)
+    second = await bus.publish_event(id=event_id, subject=subject, body=b"{}", headers=headers)
+
+    assert not first.duplicate
+    assert second.duplicate
+    assert first.seq == second.seq
+
+
+async def test_command_is_answered_by_its_owner(bus: Bus) -> None:
+    """A command gets its owner's model back; an error's code travels; nobody home is said."""
+    subject = f"cmd.auth.double_{uuid4().hex}.v1"
+
+    class TooMuch(Exception):
+        """Too much."""
+
+        code: ClassVar[str] = "too_much"
+
+    async def double(body: bytes, headers: Mapping[str, str]) -> Answer:
+        number = Ask.model_validate_json(body).number
+        if number > 100:
+            raise TooMuch("more than 100")
+        return Answer(double=2 * number)
+
+    with pytest.raises(BusUnavailable):
+        await bus.request(subject, Ask(number=1), timeout=0.5)
+    bus.serve(subject, queue="auth", handler=double)
+
+    async def answered() -> bool:
+        try:
+            reply = await bus.request(subject, Ask(number=21), timeout=1)
+        except BusUnavailable:
+            return False
+        return Answer.model_validate_json(reply).double == 42
+
+    await eventually(answered)
+    with pytest.raises(CommandFailed) as refused:
+        await bus.request(subject, Ask(number=101), timeout=1)
+    assert refused.value.error_code == "too_much"
+
+
+async def test_fanout_reaches_other_replicas_and_itself_once(
+    bus: Bus, nats_url: str, runner: Runner
+) -> None:
+    """A frame is delivered here at once and elsewhere through NATS, nowhere twice."""
+    other_bus = await Bus.connect(nats_url, name="other", runner=runner)
+    assert await other_bus.until_up(5)
+    here, there = Fanout(bus=bus, replica="r"), Fanout(bus=other_bus, replica="r")
+    got: dict[str, list[tuple[str, bytes]]] = {"here": [], "there": []}
+    user, ready = uuid4().hex, uuid4().hex
+    here.on_each("rt.chat.*", lambda subject, body: got["here"].append((subject, body)))
+    there.on_each("rt.chat.*", lambda subject, body: got["there"].append((subject, body)))
+
+    def linked() -> bool:
+        here.tell(f"rt.chat.{ready}", b"ready")
+        return bool(got["there"])
+
+    await eventually(linked)
+    got["here"].clear()
+    here.tell(f"rt.chat.{user}", b"hello")
+    assert got["here"] == [(f"rt.chat.{user}", b"hello")]
+
+    await eventually(lambda: (f"rt.chat.{user}", b"hello") in got["there"])
+    there.tell(f"rt.chat.{user}", b"back")
+    await eventually(lambda: (f"rt.chat.{user}", b"back") in got["here"])
+    assert got["here"].count((f"rt.chat.{user}", b"hello")) == 1
+
+
+async def test_event_subjects_are_checked_when_declared() -> None:
+    """A subject outside the grammar never gets as far as a message."""
+    with pytest.raises(TypeError, match="no event subject"):
+        type("Odd", (Event,), {"subject": "auth.odd", "__annotations__": {}})
+
+
+# --- NATS goes and comes --------------------------------------------------------------------
+
+
+@pytest.fixture
+async def own_nats(tmp_path: Path) -> AsyncIterator[Nats]:
+    """A NATS server that this test may kill and freeze."""
+    server = Nats(tmp_path / "nats")
+    await server.start()
+    yield server
+    await server.stop()
+
+
+async def test_connect_returns_though_nats_is_away(runner: Runner, db: Database) -> None:
+    """A process starts, tells, listens and asks without NATS; nothing waits, nothing raises."""
+    started = time.monotonic()
+    bus = await Bus.connect("nats://127.0.0.1:9", name="alone", runner=runner)
+    bus.bury_in(db)
+    bus.tell("rt.chat.x", b"lost")
+    bus.listen("rt.chat.x", _ignore)
+    Listener(bus)
+    fanout = Fanout(bus=bus, replica="r")
+    got: list[bytes] = []
+    fanout.on("rt.here", got.append)
+    fanout.tell("rt.here", b"local")
+
+    assert time.monotonic() - started < 1
+    assert not bus.up
+    assert got == [b"local"]
+    with pytest.raises(BusUnavailable):
+        await bus.request("cmd.auth.x.v1", Ask(number=1), timeout=1)
+
+
+async def _ignore(_subject: str, _body: bytes) -> None:
+    return None
+
+
+@pytest.mark.fault
+async def test_everything_is_heard_again_after_nats_was_killed(
+    own_nats: Nats, runner: Runner, db: Database
+) -> None:
+    """Consumers, core subscriptions and commands work again soon after NATS is back."""
+    bus = await Bus.connect(own_nats.url, name="test", runner=runner)
+    bus.bury_in(db)
+    listener = Listener(bus)
+    hints: list[bytes] = []
+
+    async def hear(_subject: str, body: bytes) -> None:
+        hints.append(body)
+
+    bus.listen("hint.x", hear)
+    assert await bus.until_up(5)
+    first = await publish(bus, listener.subject)
+    await eventually(lambda: listener.times(first))
+
+    await own_nats.kill()
+    await eventually(lambda: not bus.up)
+    with pytest.raises(BusUnavailable):
+        await publish(bus, listener.subject)
+    await own_nats.start()
+
+    assert await bus.until_up(10)
+    second = await publish(bus, listener.subject)
+    await eventually(lambda: listener.times(second), timeout=5)
+
+    def hinted() -> bool:
+        bus.tell("hint.x", b"again")
+        return bool(hints)
+
+    await eventually(hinted)
+
+
+@pytest.mark.fault
+async def test_a_lost_store_is_created_anew(runner: Runner, db: Database, tmp_path: Path) -> None:
+    """When NATS comes back empty, streams and consumers are made again by themselves."""
+    server = Nats(tmp_path / "first")
+    await server.start()
+    bus = await Bus.connect(server.url, name="test", runner=runner)
+    bus.bury_in(db)
+    listener = Listener(bus)
+    assert await bus.until_up(5)
+    before = await publish(bus, listener.subject)
+    await eventually(lambda: listener.times(before))
+    await server.kill()
+    again = Nats(tmp_path / "second", port=server.port)
+    await again.start()
+    try:
+        assert await bus.until_up(10)
+        after = await publish(bus, listener.subject)
+        await eventually(lambda: listener.times(after), timeout=10)
+    finally:
+        await again.stop()
+
+
+@pytest.mark.fault
+async def test_a_deaf_client_is_replaced(
+    own_nats: Nats, runner: Runner, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client whose read loop has died is found by round trips and replaced by a new one."""
+    monkeypatch.setattr(baseline, "NATS_WATCHDOG_INTERVAL", 0.1)
+    monkeypatch.setattr(baseline, "NATS_WATCHDOG_RTT", 0.2)
+    bus = await Bus.connect(own_nats.url, name="test", runner=runner)
+    bus.bury_in(db)
+    listener = Listener(bus)
+    assert await bus.until_up(5)
+    client = bus._link.client
+    assert client is not None
+    assert client._reading_task is not None
+    client._reading_task.cancel()
+
+    await eventually(lambda: bus._link.client not in (client, None), timeout=10)
+    assert await bus.until_up(5)
+    event_id = await publish(bus, listener.subject)
+    await eventually(lambda: listener.times(event_id), timeout=5)
+
+
+@pytest.mark.fault
+async def test_a_half_open_connection_is_noticed(own_nats: Nats, runner: Runner) -> None:
+    """Behind a wire that swallows everything the bus is down in seconds, and up after it heals."""
+    async with Proxy(own_nats.port) as wire:
+        bus = await Bus.connect(f"nats://127.0.0.1:{wire.port}", name="test", runner=runner)
+        assert await bus.until_up(5)
+        wire.blackhole()
+
+        await eventually(lambda: not bus.up, timeout=15)
+        started = time.monotonic()
+        with pytest.raises(BusUnavailable):
+            await publish(bus, fresh_subject())
+        assert time.monotonic() - started < 3
+        wire.heal()
+
+        assert await bus.until_up(10)
+        await publish(bus, fresh_subject())
+
+
+async def test_callbacks_of_the_client_never_raise(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exception inside one would end the client's read or reconnect loop."""
+    bus = await Bus.connect("nats://127.0.0.1:9", name="test", runner=runner)
+    link = bus._link
+
+    def explode(*_args: object, **_kwargs: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(link, "_note", explode)
+    monkeypatch.setattr("common.bus.link._errors", None)
+
+    await link._on_error(RuntimeError("x"))
+    await link._on_disconnected()
+    await link._on_reconnected()
+    await link._on_closed()
+    monkeypatch.undo()
