@@ -1,0 +1,1 @@
+"""What auth does: load, decide, save, announce."""
