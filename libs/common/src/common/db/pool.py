@@ -1,6 +1,7 @@
 """The pool: opened with explicit limits, patient at start-up, impatient afterwards."""
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -168,13 +169,26 @@ async def _roll_back(raw: RawConnection, error: BaseException) -> None:
     try:
         await raw.execute("ROLLBACK", timeout=1)
     except Exception:  # noqa: BLE001 - whatever it was, the connection is of no more use
-        raw.terminate()
+        _tear(raw)
 
 
 def _distrust(raw: RawConnection, error: BaseException) -> bool:
     """Tear the connection when nobody knows what the server is doing on it."""
     # A cancelled statement may still run, and on a half-open socket its end never comes.
     if isinstance(error, (ConnectionLost, CommitUnknown)) or not isinstance(error, Exception):
-        raw.terminate()
+        _tear(raw)
         return True
-    return raw.is_closed()
+    return _closed(raw)
+
+
+def _tear(raw: RawConnection) -> None:
+    # The pool takes a connection back by itself when the server has closed it.
+    with contextlib.suppress(asyncpg.InterfaceError):
+        raw.terminate()
+
+
+def _closed(raw: RawConnection) -> bool:
+    try:
+        return raw.is_closed()
+    except asyncpg.InterfaceError:
+        return True

@@ -1,0 +1,284 @@
+"""The pool fails fast, says what failed, and is well again as soon as Postgres is."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+from common import baseline, inbox
+from common.db import (
+    Busy,
+    CommitUnknown,
+    Connection,
+    ConnectionLost,
+    Database,
+    Transaction,
+    Unavailable,
+)
+from common.ids import new_id
+from common.testing import Proxy, eventually
+from temani.servers import Postgres
+from yarl import URL
+
+from tests.support import TestDatabase
+
+
+@pytest.fixture
+async def table(db: Database, plumbed: TestDatabase) -> Database:
+    """A pool whose schema has a table of numbered counters."""
+    async with plumbed.connect("auth_migrate") as connection:
+        await connection.execute(
+            "SET ROLE auth_owner; CREATE TABLE auth.counters (id int PRIMARY KEY, n int NOT NULL);"
+            " INSERT INTO auth.counters SELECT i, 0 FROM generate_series(1, 5) i"
+        )
+    return db
+
+
+@pytest.fixture
+async def wire(plumbed: TestDatabase) -> AsyncIterator[tuple[Proxy, Database]]:
+    """A pool behind a wire that can be cut."""
+    url = URL(plumbed.url("auth"))
+    assert url.port is not None
+    async with Proxy(url.port) as proxy:
+        database = await Database.connect(
+            str(url.with_port(proxy.port)), name="wire", min_size=1, max_size=2
+        )
+        yield proxy, database
+        proxy.heal()
+        await database.close()
+
+
+async def ping(db: Database) -> bool:
+    try:
+        async with db.connection() as connection:
+            return await connection.fetchval("SELECT 1") == 1
+    except Unavailable:
+        return False
+
+
+def closed(connection: Connection) -> bool:
+    """Whether the driver's connection underneath is gone."""
+    try:
+        return connection._raw.is_closed()
+    except asyncpg.InterfaceError:
+        return True
+
+
+async def test_callbacks_run_only_after_a_commit(table: Database) -> None:
+    """after_commit is called once the change is visible to others, and never after a failure."""
+    called: list[str] = []
+
+    async with table.transaction() as tx:
+        await tx.execute("UPDATE counters SET n = 7 WHERE id = 1")
+        tx.after_commit(lambda: called.append("committed"))
+        tx.after_commit(lambda: 1 // 0)  # a callback's fault must not undo the answer
+        tx.after_commit(lambda: called.append("all"))
+        assert called == []
+    with pytest.raises(asyncpg.UniqueViolationError):
+        async with table.transaction() as tx:
+            tx.after_commit(lambda: called.append("never"))
+            await tx.execute("INSERT INTO counters (id, n) VALUES (1, 0)")
+    with pytest.raises(asyncpg.CheckViolationError):
+        async with table.transaction() as tx:
+            tx.after_commit(lambda: called.append("never"))
+            await tx.execute("INSERT INTO outbox (subject, body) VALUES ('odd', '{}')")
+
+    assert called == ["committed", "all"]
+
+
+async def test_an_error_inside_rolls_back(table: Database) -> None:
+    """Whatever ends the block with an error leaves nothing behind."""
+    with pytest.raises(ZeroDivisionError):
+        async with table.transaction() as tx:
+            await tx.execute("UPDATE counters SET n = 9 WHERE id = 2")
+            raise ZeroDivisionError
+
+    async with table.connection() as connection:
+        assert await connection.fetchval("SELECT n FROM counters WHERE id = 2") == 0
+
+
+async def test_exhausted_pool_refuses_in_half_a_second(table: Database) -> None:
+    """With every connection taken the next caller is told to come back, soon."""
+    async with table.transaction(), table.transaction(), table.transaction():
+        async with table.transaction(), table.transaction():
+            started = time.monotonic()
+            with pytest.raises(Unavailable) as refused:
+                async with table.connection():
+                    pytest.fail("there was none")
+            assert 0.4 < time.monotonic() - started < 1.5
+            assert refused.value.retry_after > 0
+
+
+async def test_deadlocks_are_run_again(table: Database) -> None:
+    """Two transactions that lock two rows crosswise both succeed through run()."""
+    barrier = asyncio.Barrier(2)
+
+    async def crosswise(first: int, second: int) -> None:
+        met = False
+
+        async def work(tx: Transaction) -> None:
+            nonlocal met
+            await tx.execute("UPDATE counters SET n = n + 1 WHERE id = $1", first)
+            if not met:
+                met = True
+                await barrier.wait()
+            await tx.execute("UPDATE counters SET n = n + 1 WHERE id = $1", second)
+
+        await table.run(work)
+
+    await asyncio.gather(crosswise(3, 4), crosswise(4, 3))
+
+    async with table.connection() as connection:
+        rows = await connection.fetch("SELECT n FROM counters WHERE id IN (3, 4)")
+    assert [row["n"] for row in rows] == [2, 2]
+
+
+async def test_retries_end(table: Database) -> None:
+    """A lock that never comes is tried four times in all, then reported as busy."""
+    tries = 0
+
+    async def work(_tx: Transaction) -> None:
+        nonlocal tries
+        tries += 1
+        raise Busy
+
+    with pytest.raises(Unavailable):
+        await table.run(work)
+    assert tries == 4
+
+
+async def test_the_roles_limits_arrive_as_unavailable(table: Database) -> None:
+    """A transaction that idles is ended by the server; the caller sees Unavailable, not a riddle."""
+    with pytest.raises(ConnectionLost):
+        async with table.transaction() as tx:
+            await tx.execute("SET LOCAL idle_in_transaction_session_timeout = '100ms'")
+            await tx.execute("SELECT pg_sleep(0)")
+            await eventually(lambda: closed(tx))
+            await tx.fetchval("SELECT 1")
+    assert await ping(table)
+
+
+async def test_mistakes_of_the_caller_pass_through(table: Database) -> None:
+    """A wrong statement is our fault and stays an asyncpg error; the connection goes on."""
+    async with table.connection() as connection:
+        with pytest.raises(asyncpg.UndefinedTableError):
+            await connection.fetch("SELECT 1 FROM nowhere")
+        with pytest.raises(asyncpg.InterfaceError):
+            await connection.fetch("SELECT $1::int")
+        assert await connection.fetchval("SELECT 1") == 1
+
+
+async def test_a_cancelled_statement_costs_only_its_connection(table: Database) -> None:
+    """Cancelling a query ends at once and leaves a pool that works."""
+    started = time.monotonic()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            async with table.connection() as connection:
+                await connection.fetchval("SELECT pg_sleep(2)")
+    assert time.monotonic() - started < 1
+    assert await ping(table)
+
+
+@pytest.mark.fault
+async def test_no_query_hangs_on_a_half_open_socket(wire: tuple[Proxy, Database]) -> None:
+    """With the network swallowing everything each call ends within 5 s, and heals within 5 s."""
+    proxy, database = wire
+    assert await ping(database)
+    proxy.blackhole()
+
+    async def attempt() -> float:
+        started = time.monotonic()
+        with pytest.raises(Unavailable):
+            async with database.transaction() as tx:
+                await tx.fetchval("SELECT 1")
+        return time.monotonic() - started
+
+    assert max(await asyncio.gather(*(attempt() for _ in range(5)))) < 5
+    proxy.heal()
+
+    await eventually(lambda: ping(database), timeout=5)
+
+
+@pytest.mark.fault
+async def test_a_lost_commit_reply_is_unknown(
+    wire: tuple[Proxy, Database], table: Database
+) -> None:
+    """When the answer to COMMIT is lost the outcome is said to be unknown; here it was written."""
+    proxy, database = wire
+    called: list[int] = []
+    with pytest.raises(CommitUnknown):
+        async with database.transaction() as tx:
+            await tx.execute("UPDATE counters SET n = 42 WHERE id = 5")
+            tx.after_commit(lambda: called.append(1))
+            proxy.gate_replies()
+    proxy.heal()
+
+    assert called == []
+    async with table.connection() as connection:
+        assert await connection.fetchval("SELECT n FROM counters WHERE id = 5") == 42
+
+
+@pytest.mark.fault
+async def test_the_pool_recovers_when_postgres_restarts(scratch: Path) -> None:
+    """After a crash and a start of Postgres the same pool answers again within 5 s."""
+    server = Postgres(scratch / "own-postgres", settings={"fsync": "off"})
+    await server.start()
+    database = await Database.connect(server.url, name="test", max_size=4)
+    try:
+        assert await ping(database)
+        await server.kill()
+        started = time.monotonic()
+        assert not await ping(database)
+        assert time.monotonic() - started < 4
+        await server.start()
+
+        await eventually(lambda: ping(database), timeout=5)
+        assert all(await asyncio.gather(*(ping(database) for _ in range(4))))
+    finally:
+        await database.close()
+        await server.stop()
+
+
+@pytest.mark.fault
+async def test_connect_waits_for_postgres(scratch: Path) -> None:
+    """A process that starts before Postgres waits for it instead of failing."""
+    server = Postgres(scratch / "late-postgres", settings={"fsync": "off"})
+    connecting = asyncio.ensure_future(Database.connect(server.url, name="early"))
+    try:
+        await asyncio.wait((connecting,), timeout=0.3)
+        assert not connecting.done()
+        await server.start()
+        async with asyncio.timeout(10):
+            database = await connecting
+        assert await ping(database)
+        await database.close()
+    finally:
+        connecting.cancel()
+        await server.stop()
+
+
+async def test_closing_does_not_wait_for_ever(
+    plumbed: TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that somebody keeps is torn when the pool closes."""
+    monkeypatch.setattr(baseline, "PG_CLOSE_TIMEOUT", 0.2)
+    database = await Database.connect(plumbed.url("auth"), name="test", min_size=1)
+    kept = Connection(await database._acquire())
+    await database.close()
+    assert closed(kept)
+
+
+async def test_the_inbox_knows_an_event_again(db: Database) -> None:
+    """An event is new once for each consumer, and new again when its transaction failed."""
+    event_id = new_id()
+
+    with pytest.raises(ZeroDivisionError):
+        async with db.transaction() as tx:
+            assert await inbox.first_time(tx, consumer="a", event_id=event_id)
+            raise ZeroDivisionError
+    async with db.transaction() as tx:
+        assert await inbox.first_time(tx, consumer="a", event_id=event_id)
+        assert not await inbox.first_time(tx, consumer="a", event_id=event_id)
+        assert await inbox.first_time(tx, consumer="b", event_id=event_id)
