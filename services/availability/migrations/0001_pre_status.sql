@@ -5,6 +5,8 @@ CREATE TABLE mitra_status (
     mitra_id          uuid PRIMARY KEY,
     is_online         boolean NOT NULL DEFAULT false,
     went_online_at    timestamptz,
+    -- The login by which she went online: when it ends, so does her being online.
+    online_login_id   uuid,
     last_heartbeat_at timestamptz,
     offline_reason    text CHECK (offline_reason IN
                           ('self', 'auto_offline', 'operator', 'logout', 'deactivated')),

@@ -63,7 +63,7 @@ BEGIN
         FROM (SELECT s.mitra_id, s.spread FROM availability.mitra_status AS s
               WHERE s.is_online AND s.last_heartbeat_at > v_floor
                 AND (s.spread, s.mitra_id) > (v_spread, v_after)
-                AND (NOT v_wrapped OR s.spread <= v_start)
+                AND (NOT v_wrapped OR s.spread < v_start)
                 AND s.mitra_id <> ALL (coalesce(p_exclude, '{}'))
               ORDER BY s.spread, s.mitra_id LIMIT v_bite) AS bite;
         IF v_found > 0 THEN

@@ -1,7 +1,7 @@
 """What can go wrong with the mirror: only one thing, and it always means "ask Postgres"."""
 
 
-class MirrorUnavailable(Exception):  # noqa: N818  # the glossary's word, as common.db.Unavailable
+class MirrorUnavailable(Exception):  # the glossary's word, as common.db.Unavailable
     """The mirror cannot be asked, or what answers is not a mirror: ask Postgres."""
 
     def __init__(self, reason: str) -> None:

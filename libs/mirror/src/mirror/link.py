@@ -56,6 +56,8 @@ class Link:
         self._failed = 0
         self._closed_until = 0.0
         self._ended = False
+        self.connections = 0
+        """How often Valkey was found (again)."""
 
     @property
     def server(self) -> Server | None:
@@ -152,6 +154,7 @@ class Link:
             wire.abort("the greeting failed")
             raise
         self._wire, self._server = wire, server
+        self.connections += 1
         _up.set(1)
         _log.info("mirror_connected", run_id=server.run_id)
         return wire, server
@@ -188,11 +191,11 @@ class Link:
             _log.warning("mirror_away", reason=reason, failures=self._failed)
 
 
-class _LostWhileIdle(Exception):  # noqa: N818  # a signal inside this module
+class _LostWhileIdle(Exception):  # a signal inside this module
     """The connection had died since its last use: nothing was wrong with the question."""
 
 
-class _UnknownScript(Exception):  # noqa: N818  # a signal inside this module
+class _UnknownScript(Exception):  # a signal inside this module
     """The server does not know the script any more (SCRIPT FLUSH)."""
 
 

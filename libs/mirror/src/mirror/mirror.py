@@ -1,6 +1,7 @@
 """The mirror itself: questions, facts and beats, each in one round trip."""
 
 import random
+from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Final, TypeVar
 from uuid import UUID
@@ -138,6 +139,17 @@ class Mirror:
                 if score is not None:
                     answer[mitra_id] = int(score)
         return answer
+
+    async def loads(self) -> dict[int, int]:
+        """Return how many of those online hold 0, 1, 2 … slots; grows with how many there are."""
+        found: Counter[int] = Counter()
+        start = 0
+        while True:
+            _, loads = await self._ask(scripts.LOADS, start, start + _ASK - 1)
+            found.update(_load(load)[0] for load in loads if load is not None)
+            if len(loads) < _ASK:
+                return dict(sorted(found.items()))
+            start += _ASK
 
     async def seed(self) -> Seed:
         """Return the sentinel; raise when this is not a mirror."""

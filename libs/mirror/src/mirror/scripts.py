@@ -39,6 +39,7 @@ STATUS: Final = _script(
 )
 STALE: Final = _script("stale", keys.SEED, keys.ONLINE, keys.VERSIONS, keys.INTAKE)
 BEATS: Final = _script("beats", keys.SEED, keys.ONLINE)
+LOADS: Final = _script("loads", keys.SEED, keys.ONLINE, keys.LOAD)
 SCORES: Final = _script("scores", keys.SEED, keys.ONLINE)
 SEED_BEGIN: Final = _script("seed_begin", keys.SEEDING)
 SEED_FINISH: Final = _script("seed_finish", keys.SEED, keys.SEEDING)
@@ -55,6 +56,7 @@ ALL: Final = (
     STATUS,
     STALE,
     BEATS,
+    LOADS,
     SCORES,
     SEED_BEGIN,
     SEED_FINISH,

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -30,6 +30,7 @@ NOBODY: Final = UUID(int=0)
 _CHUNK: Final = 500
 _LEASE_MS: Final = 5_000
 _SEEDING_LIFE_MS: Final = 60_000
+_JUST_NOW_MS: Final = 5_000
 # A full turn takes at most 25 steps of one second each: drift lives for 30 s at the most.
 _STEPS: Final = 25
 
@@ -45,6 +46,7 @@ class Seeder:
         self._after = NOBODY
         self._turn = _Turn()
         self._step = _CHUNK
+        self._connections = 0
 
     async def trouble(self) -> str | None:
         """Return why this is not a mirror; None when it is one. Raises when Valkey is away."""
@@ -59,31 +61,23 @@ class Seeder:
 
     async def reseed(self, reason: str) -> Seeded | None:
         """Rebuild the mirror; None while another replica does. Newer writes survive it."""
-        holder = new_id()
-        epoch = await self._truth.take_seeding(holder, _LEASE_MS)
-        if epoch is None:
-            return None
-        try:
-            return await self._rebuild(holder, epoch, reason)
-        finally:
-            # Where this fails, the right to seed ends by itself after 5 s.
-            with contextlib.suppress(Unavailable):
-                await self._truth.release_seeding(holder)
+        return await self._alone(reason, unless=self._never)
+
+    async def renew(self, reason: str) -> Seeded | None:
+        """Rebuild the mirror, unless somebody did a moment ago."""
+        return await self._alone(reason, unless=self._was_seeded_just_now)
 
     async def mend(self) -> Seeded | None:
-        """Rebuild the mirror if it is none; None when there was nothing to do."""
-        if (reason := await self.trouble()) is None:
+        """Rebuild the mirror if it is none, or if Valkey was away; None when all is well."""
+        if (reason := await self.trouble()) is not None:
+            # Whoever had the right before us may have mended it.
+            return await self._alone(reason, unless=self._is_well)
+        if self._link.connections == self._connections:
             return None
-        holder = new_id()
-        epoch = await self._truth.take_seeding(holder, _LEASE_MS)
-        if epoch is None:
-            return None
-        try:
-            # Whoever held the right before us may have mended it just now.
-            return await self._rebuild(holder, epoch, reason) if await self.trouble() else None
-        finally:
-            with contextlib.suppress(Unavailable):
-                await self._truth.release_seeding(holder)
+        connections = self._link.connections
+        seeded = await self.renew("reconnected")
+        self._connections = connections
+        return seeded
 
     async def heal(self, mitra_ids: Collection[UUID]) -> Applied:
         """Write what Postgres says of these mitras now."""
@@ -129,6 +123,33 @@ class Seeder:
 
     # --- inside ------------------------------------------------------------------------------
 
+    async def _alone(self, reason: str, *, unless: Callable[[], Awaitable[bool]]) -> Seeded | None:
+        holder = new_id()
+        epoch = await self._truth.take_seeding(holder, _LEASE_MS)
+        if epoch is None:
+            return None
+        self._mirror.sentinel.expect(epoch)
+        try:
+            return None if await unless() else await self._rebuild(holder, epoch, reason)
+        finally:
+            # Where this fails, the right to seed ends by itself after 5 s.
+            with contextlib.suppress(Unavailable):
+                await self._truth.release_seeding(holder)
+
+    async def _never(self) -> bool:
+        return False
+
+    async def _is_well(self) -> bool:
+        return await self.trouble() is None
+
+    async def _was_seeded_just_now(self) -> bool:
+        try:
+            seed = await self._mirror.seed()
+        except MirrorUnavailable:
+            return False
+        now = self._link.now_ms(self._clock.monotonic())
+        return now is not None and now - seed.seeded_ms < _JUST_NOW_MS
+
     async def _rebuild(self, holder: UUID, epoch: int, reason: str) -> Seeded:
         started = self._clock.monotonic()
         server = await self._link.learn_clock()
@@ -141,7 +162,8 @@ class Seeder:
             if await self._truth.take_seeding(holder, _LEASE_MS) is None:
                 raise MirrorUnavailable("another replica took over the seeding")
         ghosts = await self._forget_strangers(seen)
-        seed = Seed(keys.SCHEMA, epoch, str(holder), server.run_id, since)
+        now = self._link.now_ms(self._clock.monotonic()) or since
+        seed = Seed(keys.SCHEMA, epoch, str(holder), server.run_id, since, now)
         written, _ = await self._link.run(
             scripts.SEED_FINISH, (str(holder), sentinel.write(seed), epoch)
         )

@@ -41,12 +41,15 @@ class Sentinel:
 def parse(raw: bytes) -> Seed:
     """Read a sentinel; raise MirrorUnavailable when it is none."""
     try:
-        schema, pg_epoch, seeding_id, run_id, since_ms = raw.decode().split(" ")
-        return Seed(int(schema), int(pg_epoch), seeding_id, run_id, int(since_ms))
+        schema, pg_epoch, seeding_id, run_id, since, seeded = raw.decode().split(" ")
+        return Seed(int(schema), int(pg_epoch), seeding_id, run_id, int(since), int(seeded))
     except ValueError as error:
         raise MirrorUnavailable("its sentinel cannot be read") from error
 
 
 def write(seed: Seed) -> str:
     """Write a sentinel."""
-    return f"{seed.schema} {seed.pg_epoch} {seed.seeding_id} {seed.run_id} {seed.since_ms}"
+    return (
+        f"{seed.schema} {seed.pg_epoch} {seed.seeding_id} {seed.run_id}"
+        f" {seed.since_ms} {seed.seeded_ms}"
+    )

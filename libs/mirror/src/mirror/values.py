@@ -184,7 +184,8 @@ class Applied:
 class Seed:
     """The sentinel: which seeding, of which Postgres history, into which server process.
 
-    `since_ms`: since when this has been a mirror without a break, on Valkey's clock.
+    On Valkey's clock: `since_ms`, since when this has been a mirror without a break, and
+    `seeded_ms`, when it was seeded last.
     """
 
     schema: int
@@ -192,6 +193,7 @@ class Seed:
     seeding_id: str
     run_id: str
     since_ms: int
+    seeded_ms: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ Reply = Any  # what RESP carries: bytes, int, None, lists of these, ReplyError
 _MAX_PENDING: Final = 20_000
 
 
-class WireLost(Exception):  # noqa: N818  # a fact, as ConnectionLost
+class WireLost(Exception):  # a fact, as ConnectionLost
     """The connection broke, or a reply did not come in time; its commands may have run."""
 
 

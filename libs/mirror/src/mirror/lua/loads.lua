@@ -1,0 +1,8 @@
+-- KEYS seed online load
+-- ARGV first and last rank
+-- Returns the seed and load/capacity of each mitra online in this range of ranks.
+local seed = server.call('GET', KEYS[1])
+if not seed then return false end
+local ids = server.call('ZRANGE', KEYS[2], ARGV[1], ARGV[2])
+if #ids == 0 then return {seed, {}} end
+return {seed, server.call('HMGET', KEYS[3], unpack(ids))}

@@ -1,0 +1,230 @@
+"""The only wiring of availability."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from aiohttp import web
+
+from availability import events, http, inbound, subscriptions
+from availability.handlers import Beacons, Lighthouse, Loads, Operators, Statuses, Upkeep
+from availability.jobs import Jobs
+from availability.providers import MirrorWriter
+from availability.settings import Settings
+from availability.store import Store
+from availability.subscriptions import Subscriptions
+from common.bus import Bus
+from common.clock import Clock, SystemClock
+from common.contract import CommandContract, Contract
+from common.db import Database
+from common.ids import new_id
+from common.outbox import Outbox
+from common.realtime import Fanout
+from common.revocation import Revocations
+from common.runner import Pulse, Runner
+from common.tokens import Verifier, build_verifier
+from common.web import Health, build_app
+from mirror import Limits, MirrorKit, open_mirror
+
+TITLE = "Temani availability"
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What the process is connected to."""
+
+    clock: Clock
+    db: Database
+    bus: Bus
+    kit: MirrorKit
+    verifier: Verifier
+    revocations: Revocations
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """The handlers, wired."""
+
+    statuses: Statuses
+    loads: Loads
+    beacons: Beacons
+    lighthouse: Lighthouse
+    operators: Operators
+    upkeep: Upkeep
+    writer: MirrorWriter
+
+
+class Nudge:
+    """Makes the beacon look at once; before the loops run there is nobody to wake."""
+
+    def __init__(self) -> None:
+        self.pulse: Pulse | None = None
+
+    def __call__(self) -> None:
+        """Wake the beacon."""
+        if self.pulse is not None:
+            self.pulse.now()
+
+
+async def build(settings: Settings, runner: Runner) -> web.Application:
+    """Connect, restore the mirror, subscribe, start the loops; returns the application."""
+    outside = await _connect(settings, runner)
+    nudge = Nudge()
+    inside = _wire(settings, runner, outside, nudge)
+    await inside.upkeep.restore()
+    Subscriptions(statuses=inside.statuses, loads=inside.loads).start(outside.bus)
+    jobs = Jobs(
+        lighthouse=inside.lighthouse,
+        upkeep=inside.upkeep,
+        debts=inside.writer,
+        statuses=inside.statuses,
+        tick_seconds=settings.tick_seconds,
+    )
+    nudge.pulse = jobs.start(runner)
+    return _serve(settings, outside, inside)
+
+
+def contract() -> Contract:
+    """Describe what others may rely on."""
+    return Contract(
+        service="availability",
+        title=TITLE,
+        routes=http.ROUTES,
+        statuses=http.STATUS,
+        events=[events.MitraOnline, events.MitraOffline],
+        heard=subscriptions.HEARD,
+        commands=[
+            CommandContract(
+                "cmd.availability.mark_offline.v1", inbound.MarkOffline, inbound.MarkedOffline
+            ),
+            CommandContract("cmd.availability.settle_due.v1", inbound.SettleDue, inbound.Settled),
+        ],
+    )
+
+
+async def _connect(settings: Settings, runner: Runner) -> Outside:
+    clock = SystemClock()
+    name = f"availability-{settings.replica}"
+    db = await Database.connect(
+        settings.database_url,
+        name=name,
+        min_size=settings.database_pool_min,
+        max_size=settings.database_pool_max,
+        statement_cache_size=settings.statement_cache_size,
+    )
+    runner.on_stop(db.close)
+    bus = await Bus.connect(settings.nats_url, name=name, runner=runner)
+    limits = Limits(
+        heartbeat_seconds=settings.heartbeat_seconds,
+        fresh_seconds=settings.fresh_limit_seconds,
+        auto_offline_seconds=settings.auto_offline_seconds,
+    )
+    return Outside(
+        clock=clock,
+        db=db,
+        bus=bus,
+        kit=await open_mirror(settings.valkey_url, db, runner, clock, limits),
+        verifier=build_verifier(
+            algorithm=settings.token_algorithm,
+            jwks_url=settings.jwks_url,
+            secret=settings.token_secret.get_secret_value() if settings.token_secret else None,
+            clock=clock,
+            runner=runner,
+        ),
+        revocations=Revocations(
+            db=db, valkey_url=settings.valkey_url, bus=bus, runner=runner, clock=clock
+        ),
+    )
+
+
+def _wire(
+    settings: Settings, runner: Runner, outside: Outside, changed: Callable[[], None]
+) -> Inside:
+    kit, clock = outside.kit, outside.clock
+    outbox = Outbox(
+        service="availability", db=outside.db, bus=outside.bus, runner=runner, clock=clock
+    )
+    store = Store(
+        outside.db,
+        outbox=outbox,
+        clock=clock,
+        auto_offline_seconds=settings.auto_offline_seconds,
+    )
+    writer = MirrorWriter(mirror=kit.mirror, seeder=kit.seeder)
+    holder = new_id()
+    fanout = Fanout(bus=outside.bus, replica=settings.replica)
+    statuses = Statuses(
+        store=store, mirroring=writer, mirror=kit.mirror, beats=kit.beats, changed=changed
+    )
+    beacons = Beacons(presence=kit.presence, clock=clock, is_open=settings.service_open)
+    lighthouse = Lighthouse(
+        beacons=beacons,
+        mirror=kit.mirror,
+        leases=store,
+        tell=fanout.tell,
+        clock=clock,
+        holder=holder,
+    )
+    return Inside(
+        statuses=statuses,
+        loads=Loads(store=store, mirroring=writer, runner=runner, changed=changed),
+        beacons=beacons,
+        lighthouse=lighthouse,
+        operators=Operators(
+            store=store,
+            statuses=statuses,
+            presence=kit.presence,
+            beacons=beacons,
+            lighthouse=lighthouse,
+            seeder=kit.seeder,
+            runner=runner,
+        ),
+        upkeep=Upkeep(
+            seeder=kit.seeder,
+            leases=store,
+            holder=holder,
+            settle_deactivated=statuses.settle_deactivated,
+            changed=changed,
+        ),
+        writer=writer,
+    )
+
+
+def _serve(settings: Settings, outside: Outside, inside: Inside) -> web.Application:
+    app = build_app(
+        settings=settings,
+        service="availability",
+        title=TITLE,
+        routes=http.ROUTES,
+        statuses=http.STATUS,
+        verifier=outside.verifier,
+        revocations=outside.revocations,
+        health=_health(outside),
+    )
+    app[http.STATUSES] = inside.statuses
+    app[http.BEACONS] = inside.beacons
+    app[http.OPERATORS] = inside.operators
+    app[http.CLOCK] = outside.clock
+    app[http.FRESH_LIMIT] = timedelta(seconds=settings.fresh_limit_seconds)
+    app[http.NEXT_BEAT] = settings.heartbeat_seconds
+    return app
+
+
+def _health(outside: Outside) -> Health:
+    health = Health()
+
+    async def postgres() -> str | None:
+        async with outside.db.connection() as connection:
+            await connection.fetchval("SELECT 1")
+        return None
+
+    async def nats() -> str | None:
+        return None if outside.bus.up else "away"
+
+    async def valkey() -> str | None:
+        return await outside.kit.seeder.trouble()
+
+    health.depend("postgres", postgres)
+    health.depend("nats", nats)
+    health.depend("valkey", valkey)
+    return health

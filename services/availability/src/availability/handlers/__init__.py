@@ -1,0 +1,9 @@
+"""One method a command or an event: load, decide, save, announce."""
+
+from availability.handlers.beacon import Beacons, Lighthouse
+from availability.handlers.loads import Loads
+from availability.handlers.operators import Operators
+from availability.handlers.statuses import Statuses
+from availability.handlers.upkeep import Upkeep
+
+__all__ = ["Beacons", "Lighthouse", "Loads", "Operators", "Statuses", "Upkeep"]

@@ -1,0 +1,178 @@
+"""The beacon: every replica can answer for it, one of them tells it when it changes."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from pydantic import AwareDatetime, ValidationError
+
+from availability.domain import BEACON_MAX_AGE, Beacon, light, worth_telling
+from availability.events import BeaconTold
+from availability.ports import Leases
+from common.clock import Clock
+from common.db import Unavailable
+from common.log import get_logger
+from mirror import Counts, Mirror, MirrorUnavailable, Presence
+
+_log = get_logger("beacon")
+
+SUBJECT: Final = "rt.availability.beacon"
+_LEASE_SECONDS: Final = 3.0
+_RENEW_EVERY: Final = 0.9
+_LOOK_EVERY: Final = 0.2
+_KEEP_EVERY: Final = 0.9
+_KEEP: Final = timedelta(milliseconds=250)
+_LOADS_EVERY: Final = timedelta(seconds=5)
+
+
+class Snapshot(BeaconTold):
+    """What the cluster shares beside the beacon: online mitras by the slots they hold."""
+
+    loads: Mapping[int, int] | None = None
+    loads_as_of: AwareDatetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """The counts, the beacon they give, and when they were read."""
+
+    counts: Counts
+    beacon: Beacon
+
+
+class Beacons:
+    """What customers see, at most ten seconds old wherever they ask."""
+
+    def __init__(self, *, presence: Presence, clock: Clock, is_open: bool) -> None:
+        self._presence = presence
+        self._clock = clock
+        self._is_open = is_open
+        self._last: Numbers | None = None
+        self._asking = asyncio.Lock()
+
+    async def now(self, *, max_age: timedelta = _KEEP) -> Numbers:
+        """Return the numbers: fresh, or at most 10 s old while neither store answers."""
+        # Whoever waited here finds the answer of the one before, and does not ask again.
+        async with self._asking:
+            if self._last is not None and self._age(self._last) < max_age:
+                return self._last
+            try:
+                counts = await self._presence.counts()
+            except Unavailable:
+                if self._last is not None and self._age(self._last) < BEACON_MAX_AGE:
+                    return self._last
+                raise
+            self._last = Numbers(counts, self._light(counts))
+            return self._last
+
+    def _light(self, counts: Counts) -> Beacon:
+        return light(
+            is_open=self._is_open,
+            reachable=counts.reachable,
+            available=counts.available,
+            now=self._clock.now(),
+        )
+
+    def _age(self, numbers: Numbers) -> timedelta:
+        return self._clock.now() - numbers.beacon.as_of
+
+
+class Lighthouse:
+    """Tells the beacon to all replicas, if this one holds the lease."""
+
+    def __init__(
+        self,
+        *,
+        beacons: Beacons,
+        mirror: Mirror,
+        leases: Leases,
+        tell: Callable[[str, bytes], None],
+        clock: Clock,
+        holder: UUID,
+    ) -> None:
+        self._clock = clock
+        self._beacons = beacons
+        self._mirror = mirror
+        self._leases = leases
+        self._tell = tell
+        self._holder = holder
+        self._leads = False
+        self._leads_until = 0.0
+        self._looked_at = 0.0
+        self._kept_at = 0.0
+        self._told: Beacon | None = None
+        self._loads: tuple[Mapping[int, int], datetime] | None = None
+
+    async def step(self) -> bool:
+        """Compute, tell if it is worth it, and keep what was told; return whether it told."""
+        await self._rest()
+        led, self._leads = self._leads, await self._hold()
+        if not self._leads:
+            return False
+        if not led:
+            # Someone else told last: what that was decides whether there is news.
+            self._told = _beacon_of(await self.snapshot())
+        beacon = (await self._beacons.now(max_age=timedelta(0))).beacon
+        news = worth_telling(beacon, self._told)
+        if news:
+            self._told = beacon
+            self._tell(SUBJECT, _told_of(beacon).model_dump_json().encode())
+        if news or self._clock.monotonic() - self._kept_at >= _KEEP_EVERY:
+            self._kept_at = self._clock.monotonic()
+            await self._keep(self._told or beacon, beacon.as_of)
+        return news
+
+    async def snapshot(self) -> Snapshot | None:
+        """Return what was kept last by whoever leads; None when that is over 10 s ago."""
+        try:
+            kept = await self._mirror.snapshot()
+            return None if kept is None else Snapshot.model_validate_json(kept)
+        except (MirrorUnavailable, ValidationError):
+            return None
+
+    async def _rest(self) -> None:
+        """Look at most five times a second, however fast sessions come and go."""
+        early = self._looked_at + _LOOK_EVERY - self._clock.monotonic()
+        if early > 0:
+            await asyncio.sleep(early)
+        self._looked_at = self._clock.monotonic()
+
+    async def _hold(self) -> bool:
+        now = self._clock.monotonic()
+        if self._leads and now < self._leads_until:
+            return True
+        try:
+            held = await self._leases.hold("beacon", holder=self._holder, seconds=_LEASE_SECONDS)
+        except Unavailable:
+            # Two who tell the same do no harm; nobody telling would.
+            return self._leads
+        self._leads_until = now + _RENEW_EVERY
+        return held
+
+    async def _keep(self, told: Beacon, now: datetime) -> None:
+        try:
+            if self._loads is None or now - self._loads[1] >= _LOADS_EVERY:
+                self._loads = (await self._mirror.loads(), now)
+            snapshot = Snapshot(
+                state=told.state,
+                count=told.count,
+                as_of=told.as_of,
+                loads=self._loads[0],
+                loads_as_of=self._loads[1],
+            )
+            await self._mirror.tell_snapshot(snapshot.model_dump_json().encode())
+        except MirrorUnavailable:
+            _log.debug("snapshot_not_kept")
+
+
+def _told_of(beacon: Beacon) -> BeaconTold:
+    return BeaconTold(state=beacon.state, count=beacon.count, as_of=beacon.as_of)
+
+
+def _beacon_of(snapshot: Snapshot | None) -> Beacon | None:
+    if snapshot is None:
+        return None
+    return Beacon(snapshot.state, snapshot.count, snapshot.as_of)

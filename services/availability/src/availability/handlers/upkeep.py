@@ -1,0 +1,76 @@
+"""Keeps the mirror true: reseeds it when it is none, and heals what drifted, all the time."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+from uuid import UUID
+
+from availability.ports import Leases
+from common.db import Unavailable
+from common.log import get_logger
+from mirror import MirrorUnavailable, Seeder
+
+_log = get_logger("upkeep")
+
+_LEASE_SECONDS: Final = 3.0
+
+
+class Upkeep:
+    """What has to be done each second, whoever else is away."""
+
+    def __init__(
+        self,
+        *,
+        seeder: Seeder,
+        leases: Leases,
+        holder: UUID,
+        settle_deactivated: Callable[[Sequence[UUID]], Awaitable[int]],
+        changed: Callable[[], None],
+    ) -> None:
+        self._seeder = seeder
+        self._leases = leases
+        self._holder = holder
+        self._settle_deactivated = settle_deactivated
+        self._changed = changed
+        self._quiet = False
+
+    async def restore(self) -> None:
+        """Make sure, before the first request, that there is a mirror; without Valkey, go on."""
+        try:
+            await self._seeder.renew("start")
+        except (MirrorUnavailable, Unavailable) as error:
+            _log.warning("mirror_not_seeded", reason=str(error))
+
+    async def watch(self) -> None:
+        """Reseed when Valkey came back, came back empty, or Postgres has another history."""
+        try:
+            seeded = await self._seeder.mend()
+        except (MirrorUnavailable, Unavailable) as error:
+            if not self._quiet:
+                _log.warning("mirror_watch_waits", reason=str(error))
+            self._quiet = True
+            return
+        self._quiet = False
+        if seeded is not None:
+            self._changed()
+
+    async def reconcile(self) -> None:
+        """Heal the next part of all mitras, on one replica."""
+        try:
+            if not await self._leases.hold(
+                "reconcile", holder=self._holder, seconds=_LEASE_SECONDS
+            ):
+                return
+            step = await self._seeder.reconcile()
+        except (MirrorUnavailable, Unavailable):
+            # The watch says it; the next second tries again.
+            return
+        if step.applied.newer or step.applied.healed:
+            self._changed()
+            _log.info(
+                "mirror_healed",
+                late=step.applied.newer,
+                wrong=step.applied.healed,
+                mitras=step.mitras,
+            )
+        if step.barred:
+            await self._settle_deactivated(step.barred)

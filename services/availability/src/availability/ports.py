@@ -1,0 +1,93 @@
+"""What the handlers need from outside."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from availability.domain import Change, OfflineReason, RosterRow, Stale, Status
+from mirror import LoadFact
+
+
+class Store(Protocol):
+    """The truth: Postgres."""
+
+    async def go_online(self, mitra_id: UUID, *, login_id: UUID) -> Status:
+        """Set her online and tell it; raises MitraInactive, MitraUnknown."""
+        ...
+
+    async def go_offline(self, mitra_id: UUID, *, reason: OfflineReason) -> Change | None:
+        """Set her offline and tell it; None for a mitra who was never here."""
+        ...
+
+    async def leave(
+        self, mitra_id: UUID, *, login_id: UUID, event_id: UUID, ended_at: datetime
+    ) -> Change | None:
+        """Set her offline if this login, ended then, is the one she is online by; once an event."""
+        ...
+
+    async def settle_deactivated(self, mitra_id: UUID) -> Change | None:
+        """Set her offline if she is deactivated now; None when she is not or was never here."""
+        ...
+
+    async def mark_stale_offline(self, items: Sequence[Stale]) -> list[Change]:
+        """Set offline whoever is still as the sweep saw her."""
+        ...
+
+    async def welcome(self, mitra_id: UUID) -> None:
+        """Make a row for a new mitra, offline."""
+        ...
+
+    async def status(self, mitra_id: UUID) -> Status:
+        """Return what Postgres knows of her; raises MitraUnknown."""
+        ...
+
+    async def roster(
+        self, *, after: UUID | None, limit: int, online: bool | None
+    ) -> list[RosterRow]:
+        """Return mitras in the order of their ids."""
+        ...
+
+    async def due(self, limit: int) -> list[UUID]:
+        """Return mitras who are online although deactivated, as far as this look finds them."""
+        ...
+
+
+class Leases(Protocol):
+    """The right to do something alone, for a while."""
+
+    async def hold(self, lease: str, *, holder: UUID, seconds: float) -> bool:
+        """Take or keep a lease."""
+        ...
+
+
+class LoadStore(Protocol):
+    """Chat's count of slots, with the history of Postgres it belongs to."""
+
+    async def loads(self, mitra_ids: Sequence[UUID]) -> list[LoadFact]:
+        """Return the loads of these mitras, value and version from one statement."""
+        ...
+
+
+class Mirroring(Protocol):
+    """Brings changes into the mirror, at once or as soon as there is one."""
+
+    async def show(self, mitra_ids: Collection[UUID]) -> None:
+        """Write what Postgres says of these mitras now; never fails, owed until it is done."""
+        ...
+
+
+class LoadMirroring(Protocol):
+    """Brings loads into the mirror, at once or as soon as there is one."""
+
+    async def show_loads(self, loads: Sequence[LoadFact]) -> None:
+        """Write these loads; never fails, owed until it is done."""
+        ...
+
+
+class Debts(Protocol):
+    """Changes that the mirror has yet to take."""
+
+    async def settle_debts(self) -> int:
+        """Try them again; return how many mitras are still owed."""
+        ...

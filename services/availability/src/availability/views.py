@@ -1,0 +1,86 @@
+"""What HTTP answers and reads."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+
+class View(BaseModel):
+    """An answer."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class StatusView(View):
+    """A mitra's own status; `reasons` name what keeps her from getting requests."""
+
+    is_online: bool
+    reachable: bool
+    available: bool
+    load: int
+    capacity: int
+    last_heartbeat_at: AwareDatetime | None
+    reasons: list[Literal["offline", "deactivated", "stale", "full"]]
+    source: Literal["mirror", "postgres"]
+
+
+class HeartbeatView(View):
+    """The answer to a heartbeat; an app that was taken offline learns it here."""
+
+    is_online: bool
+    next_beat_seconds: float
+    server_time: AwareDatetime
+
+
+class BeaconView(View):
+    """What customers see before they ask to be paired."""
+
+    state: Literal["available", "all_busy", "none_online", "disabled"]
+    available: int
+    as_of: AwareDatetime
+
+
+class SummaryView(View):
+    """The dashboard's numbers; `loads` counts online mitras by the slots they hold."""
+
+    online: int
+    reachable: int
+    available: int
+    busy: int
+    as_of: AwareDatetime
+    source: Literal["mirror", "postgres"]
+    loads: dict[int, int] | None
+    loads_as_of: AwareDatetime | None
+
+
+class RosterView(View):
+    """A mitra in the operators' list."""
+
+    mitra_id: UUID
+    display_name: str | None
+    is_online: bool
+    is_active: bool
+    reachable: bool
+    available: bool
+    load: int
+    capacity: int
+    last_heartbeat_at: AwareDatetime | None
+    went_online_at: AwareDatetime | None
+    offline_reason: str | None
+
+
+class RosterQuery(BaseModel):
+    """Which part of the list."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    cursor: UUID | None = None
+    online: bool | None = None
+
+
+class ReseedView(View):
+    """A reseed was asked for; it runs in the background."""
+
+    state: Literal["started"]
