@@ -69,9 +69,9 @@ class Seeder:
 
     async def mend(self) -> Seeded | None:
         """Rebuild the mirror if it is none, or if Valkey was away; None when all is well."""
-        if (reason := await self.trouble()) is not None:
+        if (trouble := await self.trouble()) is not None:
             # Whoever had the right before us may have mended it.
-            return await self._alone(reason, unless=self._is_well)
+            return await self._alone("mend", unless=self._is_well, trouble=trouble)
         if self._link.connections == self._connections:
             return None
         connections = self._link.connections
@@ -130,11 +130,24 @@ class Seeder:
             return None
         self._mirror.sentinel.expect(epoch)
         try:
-            return None if await unless() else await self._rebuild(holder, epoch, reason)
+            if await unless():
+                return None
+            seeded = await self._rebuild(holder, epoch)
         finally:
             # Where this fails, the right to seed ends by itself after 5 s.
             with contextlib.suppress(Unavailable):
                 await self._truth.release_seeding(holder)
+        _reseeds.labels(reason).inc()
+        _log.info(
+            "mirror_reseeded",
+            reason=reason,
+            trouble=trouble,
+            mitras=seeded.mitras,
+            healed=seeded.healed,
+            ghosts=seeded.ghosts,
+            ms=round(seeded.seconds * 1000),
+        )
+        return seeded
 
     async def _never(self) -> bool:
         return False
@@ -150,7 +163,7 @@ class Seeder:
         now = self._link.now_ms(self._clock.monotonic())
         return now is not None and now - seed.seeded_ms < _JUST_NOW_MS
 
-    async def _rebuild(self, holder: UUID, epoch: int, reason: str) -> Seeded:
+    async def _rebuild(self, holder: UUID, epoch: int) -> Seeded:
         started = self._clock.monotonic()
         server = await self._link.learn_clock()
         since = await self._since()
@@ -169,17 +182,7 @@ class Seeder:
         )
         if not written:
             raise MirrorUnavailable("it was emptied while it was seeded")
-        done = Seeded(len(seen), applied, ghosts, self._clock.monotonic() - started)
-        _reseeds.labels(_label(reason)).inc()
-        _log.info(
-            "mirror_reseeded",
-            reason=reason,
-            mitras=done.mitras,
-            healed=done.healed,
-            ghosts=ghosts,
-            ms=round(done.seconds * 1000),
-        )
-        return done
+        return Seeded(len(seen), applied, ghosts, self._clock.monotonic() - started)
 
     async def _since(self) -> int:
         """Return since when this is a mirror: a reseed of a good one makes no beat less true."""
@@ -284,8 +287,3 @@ class _Turn:
     def add(self, mitras: int, applied: Applied) -> None:
         self.mitras += mitras
         self.changed += applied.newer + applied.healed
-
-
-def _label(reason: str) -> str:
-    """Return the first word of a reason: a metric's label must come from a small set."""
-    return reason.split(" ", 1)[0] or "unknown"
