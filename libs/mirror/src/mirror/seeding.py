@@ -123,7 +123,9 @@ class Seeder:
 
     # --- inside ------------------------------------------------------------------------------
 
-    async def _alone(self, reason: str, *, unless: Callable[[], Awaitable[bool]]) -> Seeded | None:
+    async def _alone(
+        self, reason: str, *, unless: Callable[[], Awaitable[bool]], trouble: str | None = None
+    ) -> Seeded | None:
         holder = new_id()
         epoch = await self._truth.take_seeding(holder, _LEASE_MS)
         if epoch is None:
