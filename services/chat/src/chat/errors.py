@@ -184,3 +184,9 @@ class AmountMismatch(ChatError):
     """The amount is not the amount of this order."""
 
     code: ClassVar[str] = "amount_mismatch"
+
+
+class MessageEmpty(ChatError):
+    """A message says something."""
+
+    code: ClassVar[str] = "message_empty"

@@ -2,8 +2,9 @@
 
 from uuid import UUID
 
-from common.bus import Heard
 from pydantic import BaseModel, ConfigDict, Field
+
+from common.bus import Heard
 
 
 class MitraCreated(Heard):

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from chat.domain.extensions import Extension
 from chat.domain.facts import Held, Story
-from chat.domain.messages import Draft, Message, Outcome, Sent
+from chat.domain.messages import Draft, Horizon, Message, Outcome, Sent
 from chat.domain.payments import PaidPart, Payment, ProviderWord
 from chat.domain.sessions import Session
 from chat.domain.values import Capacity, Due, Role, SensitivityChange, Tier, TierVersion
@@ -36,7 +36,7 @@ class Work(Protocol):
         ...
 
     async def reopen_request(self, request_id: UUID, mitra_id: UUID) -> str:
-        """Lock the request in pairing and let it search again: reopened, superseded, …"""
+        """Lock the request in pairing and let it search again; say reopened or why not."""
         ...
 
     async def save_session(
@@ -90,13 +90,23 @@ class Work(Protocol):
         ...
 
     async def add_payment(
-        self, session: Session, extension: Extension | None, *, order_id: str, expires_at: datetime
+        self,
+        session: Session,
+        extension: Extension | None,
+        *,
+        order_id: str,
+        expires_at: datetime,
+        check_at: datetime,
     ) -> Payment:
         """Insert a pending payment, or return the one that exists."""
         ...
 
     async def save_payment(self, payment: Payment) -> None:
         """Write a held payment."""
+        ...
+
+    async def read_payment(self, payment_id: UUID) -> Payment:
+        """Read a payment that exists, after its session was held."""
         ...
 
     async def note_word(self, payment: Payment, word: ProviderWord, source: str) -> bool:
@@ -107,21 +117,34 @@ class Work(Protocol):
         """Return what was paid for the session and not given back, with the time it bought."""
         ...
 
-    async def hold_capacity(self, mitra_id: UUID) -> Capacity | None:
-        """Lock a mitra's load row and read it."""
+    async def is_known_mitra(self, mitra_id: UUID) -> bool:
+        """Say whether the directory has her, active or not."""
+        ...
+
+    async def goodbyes(self, session_id: UUID) -> int:
+        """Return how many parties have said goodbye."""
         ...
 
     async def set_capacity(
         self, mitra_id: UUID, capacity: int, origin: Literal["auth", "operator"]
-    ) -> Capacity | None:
-        """Set it and append capacity_changed; None when it was so, or an operator has decided."""
+    ) -> Capacity:
+        """Set it and append capacity_changed; auth's word never overrides an operator's."""
         ...
 
     async def note_act(self, operator_id: UUID, act: str, subject: str, detail: object) -> None:
         """Write the audit row of what an operator does."""
         ...
 
-    async def add_tier(self, tier: TierVersion, created_by: UUID) -> TierVersion:
+    async def add_tier(
+        self,
+        tier_id: str,
+        *,
+        name: str,
+        duration_seconds: int,
+        price_idr: int,
+        is_offered: bool,
+        created_by: UUID,
+    ) -> TierVersion:
         """Write a new version of a tier."""
         ...
 
@@ -161,10 +184,6 @@ class Store(Protocol):
         """Read messages in order."""
         ...
 
-    async def read_extension(self, extension_id: UUID) -> Extension | None:
-        """Read an extension."""
-        ...
-
     async def session_extensions(self, session_id: UUID) -> list[Extension]:
         """Read all extensions of a session, oldest first."""
         ...
@@ -199,7 +218,7 @@ class Store(Protocol):
 
     async def move_horizon(
         self, session_id: UUID, user_id: UUID, *, delivered: int, read: int
-    ) -> tuple[Session, Role, int, int] | None:
+    ) -> Horizon | None:
         """Move a party's horizons forward; None when nothing moved or it is not her session."""
         ...
 

@@ -2,8 +2,9 @@
 
 from typing import Annotated, Self
 
-from common.settings import ServiceSettings
 from pydantic import AnyHttpUrl, Field, SecretStr, model_validator
+
+from common.settings import ServiceSettings
 
 Seconds = Annotated[float, Field(gt=0, le=86400)]
 
@@ -40,7 +41,7 @@ class Settings(ServiceSettings):
         try:
             warnings = self.warnings
         except ValueError:
-            raise ValueError('WARNINGS_SECONDS must be whole seconds, such as "300,60,10"') from None
+            raise ValueError("WARNINGS_SECONDS are whole seconds, as 300,60,10") from None
         if not warnings or min(warnings) < 1:
             raise ValueError("WARNINGS_SECONDS must be positive")
         return self

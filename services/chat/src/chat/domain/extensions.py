@@ -39,15 +39,13 @@ def is_overdue(extension: Extension, now: datetime) -> bool:
 
 
 def accept(extension: Extension, now: datetime, limits: Limits) -> Extension:
-    """The mitra agrees; the customer has the payment hold to pay."""
+    """Note that the mitra agrees; the customer has the payment hold to pay."""
     check_extension_move(extension.state, "accepted")
-    return replace(
-        extension, state="accepted", answered_at=now, pay_by=now + limits.payment_hold
-    )
+    return replace(extension, state="accepted", answered_at=now, pay_by=now + limits.payment_hold)
 
 
 def decline(extension: Extension, now: datetime, reason: str) -> Extension:
-    """The mitra does not agree, or the session ended first."""
+    """Note that the mitra does not agree, or that the session ended first."""
     check_extension_move(extension.state, "declined")
     return replace(
         extension,
@@ -59,19 +57,19 @@ def decline(extension: Extension, now: datetime, reason: str) -> Extension:
 
 
 def time_out(extension: Extension, now: datetime) -> Extension:
-    """The answer or the payment did not come in time."""
+    """Note that the answer or the payment did not come in time."""
     check_extension_move(extension.state, "timed_out")
     reason = "unanswered" if extension.state == "requested" else "unpaid"
     return replace(extension, state="timed_out", resolved_at=now, resolved_reason=reason)
 
 
 def pay(extension: Extension) -> Extension:
-    """The money has arrived."""
+    """Note that the money has arrived."""
     check_extension_move(extension.state, "paid")
     return replace(extension, state="paid")
 
 
 def apply(extension: Extension, now: datetime) -> Extension:
-    """The time was added to the session."""
+    """Note that the time was added to the session."""
     check_extension_move(extension.state, "applied")
     return replace(extension, state="applied", resolved_at=now, resolved_reason="applied")

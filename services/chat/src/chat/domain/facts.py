@@ -21,15 +21,32 @@ class Held:
     extension: Extension | None
     payment: Payment | None
     extension_payment: Payment | None
+    last_seq: int
+    customer: Horizon
+    mitra: Horizon
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """A session as shown to its parties and to operators."""
+    """A session as shown to its parties and to operators; `now` is when it was read."""
 
     session: Session
+    now: datetime
     last_seq: int
     customer: Horizon
     mitra: Horizon
     extension: Extension | None
     payment: Payment | None
+
+
+def story_of(held: Held) -> Story:
+    """Return what is shown of a session that was held."""
+    return Story(
+        session=held.session,
+        now=held.now,
+        last_seq=held.last_seq,
+        customer=held.customer,
+        mitra=held.mitra,
+        extension=held.extension,
+        payment=held.payment,
+    )

@@ -1,4 +1,4 @@
-"""The legal moves, each machine in one table; migrations 0002 and 0003 hold the same (a test compares)."""
+"""The legal moves, one table for each machine; the migrations hold the same (a test compares)."""
 
 from collections.abc import Mapping
 from typing import Literal

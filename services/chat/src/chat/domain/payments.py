@@ -12,7 +12,7 @@ from chat.domain.moves import PaymentState, check_payment_move
 Verdict = Literal["pending", "paid", "failed", "expired", "refunded"]
 
 # How often to ask the provider about a payment it has not spoken of: soon, then ever more rarely.
-_FIRST_CHECK = timedelta(seconds=5)
+FIRST_CHECK = timedelta(seconds=5)
 _LAST_CHECK = timedelta(minutes=5)
 _CHECKED_FOR = timedelta(hours=24)
 _FIRST_REFUND_RETRY = timedelta(seconds=5)
@@ -89,7 +89,7 @@ def owe(payment: Payment, amount_idr: int, reason: str, now: datetime) -> Paymen
 
 
 def refunded(payment: Payment, now: datetime) -> Payment:
-    """The provider has given it back."""
+    """Note that the provider has given it back."""
     check_payment_move(payment.state, "refunded")
     return replace(payment, state="refunded", refunded_at=now, check_at=None)
 
@@ -100,12 +100,13 @@ def next_check(payment: Payment, now: datetime) -> datetime | None:
         return None
     if now - payment.created_at > _CHECKED_FOR:
         return None
-    return now + min(_FIRST_CHECK * 1.5 ** min(payment.checks, 20), _LAST_CHECK)
+    return now + min(FIRST_CHECK * 1.5 ** min(payment.checks, 20), _LAST_CHECK)
 
 
 def next_refund_try(payment: Payment, now: datetime) -> datetime:
     """Return when to ask the provider for the refund again, if this try fails."""
-    return now + min(_FIRST_REFUND_RETRY * 2 ** min(payment.refund_tries, 10), _LAST_REFUND_RETRY)
+    wait = _FIRST_REFUND_RETRY * float(2 ** min(payment.refund_tries, 10))
+    return now + min(wait, _LAST_REFUND_RETRY)
 
 
 def unused_refunds(parts: Iterable[PaidPart], unused: timedelta) -> list[tuple[Payment, int]]:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
+Moment = datetime
 Role = Literal["customer", "mitra"]
 Sensitivity = Literal["normal", "sensitive"]
 

@@ -6,7 +6,7 @@ SELECT s.id, s.request_id, s.customer_id, s.mitra_id, s.state, s.slot, s.tier_id
        s.duration_seconds, s.price_idr, s.topic, s.sensitivity, s.created_at, s.version, s.open_extension_id,
        s.pay_by, s.activated_at, s.first_reply_at, s.ends_at, s.warn_at, s.show_up_by, s.lost_by, s.expired_until,
        s.closing_until, s.completed_at, s.ended_reason, s.last_seq, s.customer_delivered_seq, s.customer_read_seq,
-       s.mitra_delivered_seq, s.mitra_read_seq,
+       s.mitra_delivered_seq, s.mitra_read_seq, clock_timestamp() AS read_at,
        e.id AS e_id, e.session_id AS e_session_id, e.tier_id AS e_tier_id, e.tier_version AS e_tier_version,
        e.duration_seconds AS e_duration_seconds, e.price_idr AS e_price_idr, e.sensitivity AS e_sensitivity,
        e.state AS e_state, e.requested_at AS e_requested_at, e.answer_by AS e_answer_by,

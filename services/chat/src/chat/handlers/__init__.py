@@ -1,0 +1,1 @@
+"""What chat does: one method a command or event; load, decide, save, announce."""

@@ -1,0 +1,1 @@
+"""What clients see: the shapes of HTTP answers (`sessions`, `control`) and of frames (`frames`)."""
