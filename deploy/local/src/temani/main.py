@@ -43,9 +43,10 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     parser = build_parser()
-    args, args.rest = parser.parse_known_args(arguments)
-    if args.rest and not getattr(args, "passes_rest", False):
-        parser.error(f"unrecognized arguments: {' '.join(args.rest)}")
+    args, rest = parser.parse_known_args(arguments)
+    args.rest = rest
+    if rest and not getattr(args, "passes_rest", False):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
         with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
             return int(args.run(args))
