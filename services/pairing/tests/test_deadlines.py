@@ -3,10 +3,10 @@
 from uuid import UUID
 
 import pytest
+from services.pairing.tests.world import World
+
 from common.ids import new_id
 from pairing.domain import DueItem
-
-from services.pairing.tests.world import World
 
 
 async def reopen(world: World, request_id: UUID, mitra_id: UUID) -> str:
@@ -40,20 +40,20 @@ async def test_expired_request_frees_everyone_and_refunds(world: World) -> None:
     assert await world.offers.claim(blast.offers[0].id, mitra)
     await pay(world, request.id)
     await reroute_session(world, request.id)
-    assert "reopened" == await reopen(world, request.id, mitra)
+    assert await reopen(world, request.id, mitra) == "reopened"
     other = await world.mitra()
     await world.blast(request, [other])
     await world.let_wait_pass(request.id)
 
     (ended,) = await world.requests.expire_requests([request.id])
 
-    assert "expired" == ended.request.state
+    assert ended.request.state == "expired"
     assert [other] == [one.mitra_id for one in ended.withdrawn]
-    assert ["accepted", "withdrawn"] == await world.offer_states(request.id)
+    assert await world.offer_states(request.id) == ["accepted", "withdrawn"]
     payment = await world.admin.fetchval(
         "SELECT state FROM chat.payments WHERE request_id = $1", request.id
     )
-    assert "refund_due" == payment
+    assert payment == "refund_due"
 
 
 async def pay(world: World, request_id: UUID) -> None:
@@ -74,10 +74,10 @@ async def test_no_deadline_is_met_early(world: World) -> None:
     mitra = await world.mitra()
     request, blast = await world.offered(mitra)
 
-    assert [] == await world.requests.expire_requests([request.id])
-    assert [] == await world.offers.expire_offers([blast.offers[0].id])
+    assert await world.requests.expire_requests([request.id]) == []
+    assert await world.offers.expire_offers([blast.offers[0].id]) == []
     assert None is await world.rings.search(request.id)
-    assert [] == await world.rings.due(100)
+    assert await world.rings.due(100) == []
     left = await world.rings.seconds_to_next()
     assert left is not None
     assert 9 < left <= 10
@@ -114,7 +114,7 @@ async def test_the_last_no_hastens_the_next_ring(world: World) -> None:
     one, two = blast.offers
 
     await world.offers.decline(one.id, one.mitra_id)
-    assert [] == await world.rings.hasten([request.id])
+    assert await world.rings.hasten([request.id]) == []
     await world.offers.decline(two.id, two.mitra_id)
     assert [request.id] == await world.rings.hasten([request.id])
 
@@ -130,13 +130,13 @@ async def test_an_empty_ring_is_tried_again_sooner(world: World) -> None:
 
     blast = await world.blast(request, [])
 
-    assert () == blast.offers
+    assert blast.offers == ()
     left = await world.rings.seconds_to_next()
     assert left is not None
     assert left <= 2
     found = await world.requests.request(request.id)
     assert found is not None
-    assert (0, 0) == (found.ring, found.asked)
+    assert (found.ring, found.asked) == (0, 0)
 
 
 @pytest.mark.req("PA-07")
@@ -171,25 +171,25 @@ async def test_a_reopened_request_searches_anew(world: World) -> None:
     await pay(world, request.id)
     await reroute_session(world, request.id)
 
-    assert "reopened" == await reopen(world, request.id, old)
-    assert "not_matched" == await reopen(world, request.id, old)
+    assert await reopen(world, request.id, old) == "reopened"
+    assert await reopen(world, request.id, old) == "not_matched"
 
     found = await world.requests.request(request.id)
     assert found is not None
-    assert ("searching", 2, 0, None, None) == (
+    assert (
         found.state,
         found.attempt,
         found.asked,
         found.mitra_id,
         found.session_id,
-    )
+    ) == ("searching", 2, 0, None, None)
     assert (found.wait_until - request.wait_until).total_seconds() > 0
-    assert 2 == len(await world.events("evt.pairing.request_opened.v1"))
+    assert len(await world.events("evt.pairing.request_opened.v1")) == 2
     again = await world.blast(found, [old, loser])
     assert [loser] == [offer.mitra_id for offer in again.offers]
     accepted = await world.offers.claim(again.offers[0].id, loser)
     assert accepted is not None
-    assert "active" == accepted.session_state
+    assert accepted.session_state == "active"
     assert None is await world.offers.claim(own.id, old)
 
 
@@ -201,9 +201,9 @@ async def test_a_newer_request_supersedes_a_reroute(world: World) -> None:
     assert await world.offers.claim(blast.offers[0].id, mitra)
     await world.request(customer_id=request.customer_id)
 
-    assert "superseded" == await reopen(world, request.id, mitra)
-    assert "unknown" == await reopen(world, new_id(), mitra)
-    assert "not_matched" == await reopen(world, request.id, new_id())
+    assert await reopen(world, request.id, mitra) == "superseded"
+    assert await reopen(world, new_id(), mitra) == "unknown"
+    assert await reopen(world, request.id, new_id()) == "not_matched"
 
 
 @pytest.mark.req("PA-02", "AU-11")
@@ -214,12 +214,12 @@ async def test_offers_of_a_mitra_who_is_gone_fall(world: World) -> None:
     await world.go_offline(offline)
     await world.deactivate(inactive)
 
-    assert [] == await world.offers.withdraw_of_unreachable(here, fresh_limit_seconds=45)
-    assert [] == await world.offers.withdraw_of_inactive(here)
-    assert 1 == len(await world.offers.withdraw_of_unreachable(offline, fresh_limit_seconds=45))
-    assert 1 == len(await world.offers.withdraw_of_inactive(inactive))
+    assert await world.offers.withdraw_of_unreachable(here, fresh_limit_seconds=45) == []
+    assert await world.offers.withdraw_of_inactive(here) == []
+    assert len(await world.offers.withdraw_of_unreachable(offline, fresh_limit_seconds=45)) == 1
+    assert len(await world.offers.withdraw_of_inactive(inactive)) == 1
 
-    assert ["open", "withdrawn", "withdrawn"] == await world.offer_states(request.id)
+    assert await world.offer_states(request.id) == ["open", "withdrawn", "withdrawn"]
 
 
 async def test_seen_and_delivered_keep_their_first_time(world: World) -> None:
@@ -244,13 +244,11 @@ async def test_old_offers_and_decisions_are_pruned(world: World) -> None:
     mitra = await world.mitra()
     request, _ = await world.offered(mitra)
     assert await world.requests.cancel_request(request.id, request.customer_id)
-    await world.admin.execute(
-        "UPDATE pairing.offers SET settled_at = now() - interval '31 days'"
-    )
+    await world.admin.execute("UPDATE pairing.offers SET settled_at = now() - interval '31 days'")
     await world.admin.execute(
         "UPDATE pairing.decisions SET decided_at = now() - interval '31 days'"
     )
 
-    assert 2 == await world.rings.prune(days=30, limit=100)
-    assert 0 == await world.rings.prune(days=30, limit=100)
+    assert await world.rings.prune(days=30, limit=100) == 2
+    assert await world.rings.prune(days=30, limit=100) == 0
     assert await world.requests.request(request.id) is not None

@@ -4,10 +4,10 @@ import asyncio
 from uuid import UUID
 
 import pytest
+from services.pairing.tests.world import World, all_of
+
 from pairing import errors
 from pairing.domain import Accepted
-
-from services.pairing.tests.world import World, all_of
 
 ROUNDS = 6
 CROWD = 50
@@ -34,21 +34,21 @@ async def test_fifty_accept_one_wins(world: World, round_no: int) -> None:
     mitras = await world.mitras(CROWD)
     world.rings._settings = world.settings.model_copy(update={"ring_size": CROWD})
     request, blast = await world.offered(*mitras)
-    assert CROWD == len(blast.offers)
+    assert len(blast.offers) == CROWD
 
     outcomes = await all_of(
         *(_patiently(world, offer.id, offer.mitra_id) for offer in blast.offers)
     )
 
-    assert [] == unexpected(outcomes)
+    assert unexpected(outcomes) == []
     (winner,) = winners(outcomes)
     sessions = await world.admin.fetch(
         "SELECT id, mitra_id FROM chat.sessions WHERE request_id = $1", request.id
     )
     assert [(winner.session_id, winner.mitra_id)] == [tuple(row) for row in sessions]
     states = await world.offer_states(request.id)
-    assert ["accepted"] + ["withdrawn"] * (CROWD - 1) == states
-    assert 1 == len(await world.events("evt.pairing.request_matched.v1"))
+    assert states == ["accepted"] + ["withdrawn"] * (CROWD - 1)
+    assert len(await world.events("evt.pairing.request_matched.v1")) == 1
 
 
 async def _patiently(world: World, offer_id: UUID, mitra_id: UUID) -> Accepted | None:
@@ -70,7 +70,7 @@ async def test_a_mitra_never_exceeds_her_capacity(world: World, capacity: int) -
 
     outcomes = await all_of(*(world.offers.claim(offer.id, mitra) for offer in offers))
 
-    assert [] == unexpected(outcomes)
+    assert unexpected(outcomes) == []
     assert capacity == len(winners(outcomes))
     assert 10 - capacity == sum(isinstance(one, errors.MitraFull) for one in outcomes)
     assert capacity == await world.load(mitra)
@@ -120,7 +120,7 @@ async def test_accept_against_expiry(world: World) -> None:
 
         found = await world.requests.request(request.id)
         assert found is not None
-        assert [] == [one for one in outcomes if isinstance(one, BaseException)]
+        assert [one for one in outcomes if isinstance(one, BaseException)] == []
         told = sum(len(one) for one in [*outcomes[1:], ended])
         assert (found.state, told) in {("matched", 0), ("expired", 1)}
 
@@ -164,9 +164,9 @@ async def test_a_ring_is_sent_once(world: World) -> None:
 
     blasts = await all_of(*(world.rings.place(search, mitras) for _ in range(10)))
 
-    assert 1 == sum(one is not None and bool(one.offers) for one in blasts)
-    assert ["open"] * 5 == await world.offer_states(request.id)
-    assert 1 == len(await world.events("evt.pairing.offers_sent.v1"))
+    assert sum(one is not None and bool(one.offers) for one in blasts) == 1
+    assert await world.offer_states(request.id) == ["open"] * 5
+    assert len(await world.events("evt.pairing.offers_sent.v1")) == 1
 
 
 @pytest.mark.req("PA-02")
@@ -182,12 +182,13 @@ async def test_open_offers_of_a_mitra_are_bounded(world: World) -> None:
 
     outcomes = await all_of(*(place(search) for search in searches))
 
-    assert [] == [one for one in outcomes if isinstance(one, BaseException)]
+    assert [one for one in outcomes if isinstance(one, BaseException)] == []
     open_offers = await world.offers.open_offers(mitra)
-    assert 4 == len(open_offers)
+    assert len(open_offers) == 4
     verdicts = await world.admin.fetch(
         "SELECT verdict, count(*) AS times FROM pairing.decisions GROUP BY verdict"
     )
-    assert {"offered": 4, "too_many_offers": 8} == {
-        row["verdict"]: row["times"] for row in verdicts
+    assert {row["verdict"]: row["times"] for row in verdicts} == {
+        "offered": 4,
+        "too_many_offers": 8,
     }

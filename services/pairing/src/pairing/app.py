@@ -168,7 +168,8 @@ def _wire(settings: Settings, runner: Runner, outside: Outside) -> Inside:
     )
 
     def ring_soon(request_id: UUID) -> None:
-        # Whatever becomes of this, the ring is due in the row.
+        # Whatever becomes of this, the ring is due in the row, and the alarm looks after it.
+        alarm.within(1)
         runner.background(rings.send(request_id), name="first-ring")
 
     def tell_soon(request_id: UUID) -> None:
@@ -186,7 +187,11 @@ def _wire(settings: Settings, runner: Runner, outside: Outside) -> Inside:
     return Inside(
         gate=gate,
         requests=handlers.Requests(
-            store=request_store, announcer=announcer, settings=settings, ring_soon=ring_soon
+            store=request_store,
+            announcer=announcer,
+            clock=outside.clock,
+            settings=settings,
+            ring_soon=ring_soon,
         ),
         offers=offers,
         deadlines=handlers.Deadlines(

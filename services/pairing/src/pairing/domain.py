@@ -130,6 +130,8 @@ class Accepted:
     mitra_id: UUID
     session_id: UUID
     session_state: str
+    # From the start of this search to the claim.
+    waited_seconds: float = 0.0
     withdrawn: tuple[Withdrawal, ...] = ()
     # False when this only repeats an earlier answer: nobody has to be told again.
     fresh: bool = True
@@ -186,6 +188,24 @@ class DueItem:
 
     kind: str
     id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """How pairing did in the last hour."""
+
+    searching: int
+    oldest_search_seconds: float | None
+    matched: int
+    expired: int
+    cancelled: int
+    wait_p50_seconds: float | None
+    wait_p95_seconds: float | None
+    offers: int
+    accepted: int
+    declined: int
+    unanswered: int
+    answer_p50_seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from pairing.views.shapes import (
     RequestRecordView,
     RequestView,
     Sensitivity,
+    StatsView,
 )
 
 REQUESTS: Final = web.AppKey("requests", Requests)
@@ -149,6 +150,12 @@ async def list_requests(ctx: Context, query: RequestsQuery) -> Page[ControlReque
     items = await ctx.app[REQUESTS].list(state=query.state, before=query.cursor, limit=query.limit)
     full = len(items) == query.limit
     return Page(items=items, next_cursor=str(items[-1].request_id) if full else None)
+
+
+@control.get("/api/control/pairing/stats", roles=OPERATOR)
+async def get_stats(ctx: Context) -> StatsView:
+    """Searches now, and how the last hour went."""
+    return await ctx.app[REQUESTS].stats()
 
 
 @control.get(

@@ -19,6 +19,7 @@ from pairing.domain import (
     PairingRequest,
     Search,
     Standing,
+    Stats,
     Tier,
     Wish,
     Withdrawal,
@@ -66,6 +67,10 @@ class RequestStore(Protocol):
 
     async def record(self, request_id: UUID) -> tuple[list[OfferRecord], list[Decision]]:
         """Return everyone who was asked and everyone who was considered."""
+        ...
+
+    async def stats(self) -> Stats:
+        """Return how pairing did in the last hour."""
         ...
 
     async def cancel_request(self, request_id: UUID, customer_id: UUID) -> Ended | None:

@@ -15,6 +15,9 @@ from pairing.ports import Alarm
 
 _log = get_logger("subscriptions")
 
+# Who opened a request sends its first ring itself; only what it left undone is worth a look.
+_HINT_SECONDS = 0.05
+
 
 class Subscriptions:
     """Subject → inbound model → handler."""
@@ -69,8 +72,8 @@ class Subscriptions:
         return Settled(settled=await self._deadlines.settle(items))
 
     async def request_opened(self, _subject: str, body: bytes) -> None:
-        """Look at the rings at once, and tell a customer of ours where her request stands."""
-        self._alarm.within(0)
+        """Look at the rings soon, and tell a customer of ours where her request stands."""
+        self._alarm.within(_HINT_SECONDS)
         try:
             heard = RequestReopened.model_validate_json(body)
         except ValidationError:
@@ -89,4 +92,4 @@ class Subscriptions:
 
     async def hinted(self, _subject: str, _body: bytes) -> None:
         """Somebody wrote into our outbox: a request was reopened."""
-        self._alarm.within(0)
+        self._alarm.within(_HINT_SECONDS)

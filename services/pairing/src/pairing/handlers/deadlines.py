@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
+from prometheus_client import Counter
+
 from common.db import Unavailable
 from common.log import get_logger
 from pairing.domain import DueItem, Ended
@@ -13,11 +15,13 @@ from pairing.handlers.rings import Rings
 from pairing.ports import RequestStore, RingStore
 
 _log = get_logger("deadlines")
+_expired = Counter("pairing_requests_expired_total", "Requests that nobody accepted in time")
 
 _BATCH = 50
 _LIMIT = 500
 # Rings of different requests go out side by side, but leave the pool to the people who wait.
 _RINGS_AT_ONCE = 4
+_STUCK_SECONDS = 0.5
 
 
 class Deadlines:
@@ -41,7 +45,10 @@ class Deadlines:
     async def settle_due(self) -> float | None:
         """Settle everything that is due; return the seconds to the next deadline, None if none."""
         while due := await self._store.due(_LIMIT):
-            if not await self.settle(due) or len(due) < _LIMIT:
+            if not await self.settle(due):
+                # Another replica is at it, or it cannot be done now: no reason to spin.
+                return _STUCK_SECONDS
+            if len(due) < _LIMIT:
                 break
         return await self._store.seconds_to_next()
 
@@ -62,6 +69,7 @@ class Deadlines:
         return len(ended)
 
     def _tell_expired(self, ended: Ended) -> None:
+        _expired.inc()
         _log.info(
             "request_expired",
             request_id=ended.request.id,

@@ -35,17 +35,17 @@ class ClaimGate:
         self._patience = patience_seconds
         self._queues: dict[Ticket, _Queue] = {}
         self._winners: OrderedDict[Ticket, UUID] = OrderedDict()
-        self._tickets: OrderedDict[UUID, Ticket] = OrderedDict()
+        self._tickets: OrderedDict[tuple[UUID, UUID], Ticket] = OrderedDict()
 
-    def remember(self, offer_id: UUID, ticket: Ticket) -> None:
-        """Note which attempt of which request an offer is for."""
-        self._tickets[offer_id] = ticket
+    def remember(self, offer_id: UUID, mitra_id: UUID, ticket: Ticket) -> None:
+        """Note which attempt of which request a mitra's offer is for."""
+        self._tickets[offer_id, mitra_id] = ticket
         if len(self._tickets) > _MOST_REMEMBERED:
             self._tickets.popitem(last=False)
 
-    def ticket_of(self, offer_id: UUID) -> Ticket | None:
-        """Return what the offer is for, if this process has heard of it."""
-        return self._tickets.get(offer_id)
+    def ticket_of(self, offer_id: UUID, mitra_id: UUID) -> Ticket | None:
+        """Return what this mitra's offer is for, if this process has heard of it."""
+        return self._tickets.get((offer_id, mitra_id))
 
     def won(self, ticket: Ticket, mitra_id: UUID) -> None:
         """Note the winner, after the commit."""

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from uuid import UUID
 
+from prometheus_client import Counter, Histogram
+
 from common.db import Unavailable
 from common.log import get_logger
 from pairing import domain, errors
@@ -15,6 +17,13 @@ from pairing.settings import Settings
 from pairing.views.shapes import AcceptedView, OffersView, OfferView
 
 _log = get_logger("offers")
+_answers = Counter("pairing_offers_total", "Offers by what became of them", ["answer"])
+_refusals = Counter("pairing_accepts_refused_total", "Accepts that were refused", ["code"])
+_waits = Histogram(
+    "pairing_wait_seconds",
+    "From the start of a search to its match",
+    buckets=(0.5, 1, 2, 5, 10, 20, 30, 60, 120),
+)
 
 # A claim can lose to a rival who then rolls back (she was full): worth asking again.
 _TRIES = 3
@@ -46,7 +55,7 @@ class Offers:
         """Return what this mitra may accept at this moment."""
         offers = await self._store.open_offers(mitra_id)
         for offer in offers:
-            self._gate.remember(offer.id, (offer.request_id, offer.attempt))
+            self._gate.remember(offer.id, mitra_id, (offer.request_id, offer.attempt))
         return OffersView(offers=[offer_view(offer) for offer in offers])
 
     async def accept(self, offer_id: UUID, *, mitra_id: UUID) -> AcceptedView:
@@ -54,6 +63,13 @@ class Offers:
 
         Raises OfferNotFound, OfferExpired, RequestTaken, MitraFull, MitraInactive.
         """
+        try:
+            return await self._accept(offer_id, mitra_id)
+        except errors.PairingError as refusal:
+            _refusals.labels(refusal.code).inc()
+            raise
+
+    async def _accept(self, offer_id: UUID, mitra_id: UUID) -> AcceptedView:
         ticket = await self._ticket(offer_id, mitra_id)
         async with self._gate.turn(ticket, mitra_id):
             accepted = await self._claim(offer_id, mitra_id)
@@ -65,19 +81,22 @@ class Offers:
                 mitra_id=mitra_id,
                 request_id=accepted.request_id,
                 session_id=accepted.session_id,
+                waited_seconds=round(accepted.waited_seconds, 3),
                 withdrawn=len(accepted.withdrawn),
             )
+            _answers.labels("accepted").inc()
+            _waits.observe(accepted.waited_seconds)
             self._announcer.won(accepted, offer_id)
             self._tell_soon(accepted.request_id)
         return accepted_view(accepted)
 
     async def _ticket(self, offer_id: UUID, mitra_id: UUID) -> Ticket:
-        ticket = self._gate.ticket_of(offer_id)
+        ticket = self._gate.ticket_of(offer_id, mitra_id)
         if ticket is None:
             ticket = await self._store.request_of_offer(offer_id, mitra_id)
             if ticket is None:
                 raise errors.OfferNotFound
-            self._gate.remember(offer_id, ticket)
+            self._gate.remember(offer_id, mitra_id, ticket)
         return ticket
 
     async def _claim(self, offer_id: UUID, mitra_id: UUID) -> Accepted:
@@ -117,6 +136,7 @@ class Offers:
         """
         request_id = await self._store.decline(offer_id, mitra_id)
         if request_id is not None:
+            _answers.labels("declined").inc()
             await self._widen([request_id])
             self._announcer.withdrawn(
                 [domain.Withdrawal(offer_id, mitra_id, request_id)], "declined"
@@ -156,6 +176,7 @@ class Offers:
         """End offers whose life is over and widen where nobody is left; returns how many."""
         ended = await self._store.expire_offers(offer_ids)
         if ended:
+            _answers.labels("expired").inc(len(ended))
             self._announcer.withdrawn(ended, "expired")
             await self._widen([offer.request_id for offer in ended])
         return len(ended)

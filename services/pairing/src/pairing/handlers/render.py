@@ -1,5 +1,8 @@
 """From values to what clients see."""
 
+from dataclasses import asdict
+from datetime import datetime
+
 from pairing.domain import (
     Accepted,
     Beacon,
@@ -8,6 +11,7 @@ from pairing.domain import (
     Offer,
     OfferRecord,
     PairingRequest,
+    Stats,
     Tier,
     Withdrawal,
 )
@@ -21,6 +25,7 @@ from pairing.views.shapes import (
     OfferView,
     OfferWithdrawnView,
     RequestView,
+    StatsView,
     TierView,
 )
 
@@ -123,6 +128,11 @@ def offer_record_view(offer: OfferRecord) -> OfferRecordView:
         seen_at=offer.seen_at,
         settled_at=offer.settled_at,
     )
+
+
+def stats_view(stats: Stats, *, as_of: datetime) -> StatsView:
+    """Render the last hour for operators."""
+    return StatsView(**asdict(stats), as_of=as_of)
 
 
 def decision_view(decision: Decision) -> DecisionView:

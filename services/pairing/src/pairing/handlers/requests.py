@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from uuid import UUID
 
+from prometheus_client import Counter
+
+from common.clock import Clock
 from common.idempotency import IdempotencyMismatch
 from common.log import get_logger
 from pairing import errors
@@ -13,12 +16,15 @@ from pairing.handlers.render import (
     decision_view,
     offer_record_view,
     request_view,
+    stats_view,
 )
 from pairing.ports import RequestStore
 from pairing.settings import Settings
-from pairing.views.shapes import ControlRequestView, RequestRecordView, RequestView
+from pairing.views.shapes import ControlRequestView, RequestRecordView, RequestView, StatsView
 
 _log = get_logger("requests")
+_opened = Counter("pairing_requests_opened_total", "Requests that customers opened")
+_cancelled = Counter("pairing_requests_cancelled_total", "Requests that customers gave up")
 
 
 class Requests:
@@ -29,11 +35,13 @@ class Requests:
         *,
         store: RequestStore,
         announcer: Announcer,
+        clock: Clock,
         settings: Settings,
         ring_soon: Callable[[UUID], None],
     ) -> None:
         self._store = store
         self._announcer = announcer
+        self._clock = clock
         self._settings = settings
         self._ring_soon = ring_soon
 
@@ -56,6 +64,7 @@ class Requests:
         _log.info(
             "request_opened", request_id=request.id, customer_id=wish.customer_id, tier=tier.tier_id
         )
+        _opened.inc()
         self._ring_soon(request.id)
         view = request_view(request)
         self._announcer.request(request)
@@ -95,6 +104,7 @@ class Requests:
         ended = await self._store.cancel_request(request_id, customer_id)
         if ended is not None:
             _log.info("request_cancelled", request_id=request_id, withdrawn=len(ended.withdrawn))
+            _cancelled.inc()
             self._announcer.ended(ended)
             return request_view(ended.request)
         request = await self._own(request_id, customer_id)
@@ -120,6 +130,10 @@ class Requests:
             offers=[offer_record_view(offer) for offer in offers],
             decisions=[decision_view(decision) for decision in decisions],
         )
+
+    async def stats(self) -> StatsView:
+        """Return how pairing did in the last hour."""
+        return stats_view(await self._store.stats(), as_of=self._clock.now())
 
     async def _own(self, request_id: UUID, customer_id: UUID) -> PairingRequest:
         request = await self._store.request(request_id)

@@ -2,6 +2,8 @@
 
 from uuid import UUID
 
+from prometheus_client import Counter
+
 from common.log import get_logger
 from pairing import errors
 from pairing.handlers.announce import Announcer
@@ -10,6 +12,7 @@ from pairing.ports import Alarm, Presence, RingStore
 from pairing.settings import Settings
 
 _log = get_logger("rings")
+_rings = Counter("pairing_rings_total", "Rings sent", ["outcome"])
 
 
 class Rings:
@@ -43,12 +46,13 @@ class Rings:
         blast = await self._store.place(search, candidates)
         if blast is None:
             return False
+        _rings.labels("sent" if blast.offers else "empty").inc()
         if not blast.offers:
             self._alarm.within(self._settings.empty_ring_seconds)
             return True
         self._alarm.within(min(self._settings.ring_seconds, self._settings.offer_life_seconds))
         for offer in blast.offers:
-            self._gate.remember(offer.id, (blast.request_id, blast.attempt))
+            self._gate.remember(offer.id, offer.mitra_id, (blast.request_id, blast.attempt))
         self._announcer.blast(blast)
         _log.info(
             "ring_sent",

@@ -28,7 +28,7 @@ class SocketTelling:
         hub: Hub,
         fanout: Fanout,
         bus: Bus,
-        remember: Callable[[UUID, Ticket], None],
+        remember: Callable[[UUID, UUID, Ticket], None],
     ) -> None:
         self._hub = hub
         self._fanout = fanout
@@ -83,9 +83,10 @@ class SocketTelling:
         ticket = _ticket(told.get("ticket"))
         frame = told["frame"]
         for mitra, offer in zip(told["mitra_ids"], told["offer_ids"], strict=True):
+            mitra_id = UUID(mitra)
             if ticket is not None:
-                self._remember(UUID(offer), ticket)
-            if self._hub.connected(mitra_id := UUID(mitra)):
+                self._remember(UUID(offer), mitra_id, ticket)
+            if self._hub.connected(mitra_id):
                 frame["data"]["offer_id"] = offer
                 self._hub.send(mitra_id, orjson.dumps(frame))
 

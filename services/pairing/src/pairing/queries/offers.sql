@@ -8,7 +8,8 @@ WITH claimed AS (
       AND r.id = o.request_id AND r.attempt = o.attempt
       AND r.state = 'searching' AND r.wait_until > clock_timestamp()
     RETURNING r.id, r.customer_id, r.tier_id, r.tier_version, r.duration_seconds, r.price_idr,
-        r.topic, r.sensitivity, r.settled_at
+        r.topic, r.sensitivity, r.settled_at,
+        extract(epoch FROM r.settled_at - (r.wait_until - r.wait))::float8 AS waited_seconds
 ), taken AS (
     -- Guarded anew: the claim may have waited for a lock while the offer's life ended.
     UPDATE offers o
@@ -21,7 +22,7 @@ WITH claimed AS (
 )
 SELECT claimed.id, claimed.customer_id, claimed.tier_id, claimed.tier_version,
     claimed.duration_seconds, claimed.price_idr, claimed.topic, claimed.sensitivity,
-    claimed.settled_at, EXISTS (SELECT 1 FROM taken) AS taken
+    claimed.settled_at, claimed.waited_seconds, EXISTS (SELECT 1 FROM taken) AS taken
 FROM claimed;
 
 -- open_session(request_id, customer_id, mitra_id, tier_id, tier_version, duration_seconds, price_idr, topic, sensitivity) — the winner's session, in the slot rules of chat

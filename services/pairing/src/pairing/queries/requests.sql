@@ -99,3 +99,29 @@ ORDER BY id;
 SELECT attempt, ring, mitra_id, verdict, load, capacity, decided_at
 FROM decisions WHERE request_id = $1
 ORDER BY attempt, ring, mitra_id;
+
+-- stats() — searches now and outcomes of the last hour
+WITH hour AS (
+    SELECT state, extract(epoch FROM settled_at - created_at)::float8 AS waited
+    FROM requests WHERE settled_at > clock_timestamp() - interval '1 hour'
+), asked AS (
+    SELECT state, extract(epoch FROM settled_at - created_at)::float8 AS answered
+    FROM offers WHERE created_at > clock_timestamp() - interval '1 hour'
+)
+SELECT
+    (SELECT count(*) FROM requests WHERE state = 'searching') AS searching,
+    (SELECT extract(epoch FROM clock_timestamp() - min(wait_until - wait))::float8
+     FROM requests WHERE state = 'searching') AS oldest_search_seconds,
+    (SELECT count(*) FROM hour WHERE state = 'matched') AS matched,
+    (SELECT count(*) FROM hour WHERE state = 'expired') AS expired,
+    (SELECT count(*) FROM hour WHERE state = 'cancelled') AS cancelled,
+    (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY waited)
+     FROM hour WHERE state = 'matched') AS wait_p50_seconds,
+    (SELECT percentile_cont(0.95) WITHIN GROUP (ORDER BY waited)
+     FROM hour WHERE state = 'matched') AS wait_p95_seconds,
+    (SELECT count(*) FROM asked) AS offers,
+    (SELECT count(*) FROM asked WHERE state = 'accepted') AS accepted,
+    (SELECT count(*) FROM asked WHERE state = 'declined') AS declined,
+    (SELECT count(*) FROM asked WHERE state = 'expired') AS unanswered,
+    (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY answered)
+     FROM asked WHERE state = 'accepted') AS answer_p50_seconds;

@@ -49,6 +49,7 @@ class Offers:
                 mitra_id=mitra_id,
                 session_id=session["session_id"],
                 session_state=session["state"],
+                waited_seconds=claimed["waited_seconds"],
                 withdrawn=tuple(withdrawal_of(row) for row in fallen),
             )
 

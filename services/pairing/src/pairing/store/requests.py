@@ -13,6 +13,7 @@ from pairing.domain import (
     Mitra,
     OfferRecord,
     PairingRequest,
+    Stats,
     Tier,
     Wish,
     Withdrawal,
@@ -122,6 +123,14 @@ class Requests:
             offers = await connection.fetch(QUERIES["offers_of_request"], request_id)
             decisions = await connection.fetch(QUERIES["decisions_of_request"], request_id)
         return [offer_record_of(row) for row in offers], [decision_of(row) for row in decisions]
+
+    async def stats(self) -> Stats:
+        """Return how pairing did in the last hour."""
+        async with self._db.connection() as connection:
+            row = await connection.fetchrow(QUERIES["stats"])
+        if row is None:
+            raise AssertionError("an aggregate gave no row")
+        return Stats(**dict(row))
 
     async def cancel_request(self, request_id: UUID, customer_id: UUID) -> Ended | None:
         """End the customer's own searching request with its offers; None when it is not one."""

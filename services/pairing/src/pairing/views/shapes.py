@@ -154,6 +154,24 @@ class DecisionView(View):
     decided_at: datetime
 
 
+class StatsView(View):
+    """How pairing did in the last hour; times in seconds, null without a case."""
+
+    searching: int
+    oldest_search_seconds: float | None
+    matched: int
+    expired: int
+    cancelled: int
+    wait_p50_seconds: float | None
+    wait_p95_seconds: float | None
+    offers: int
+    accepted: int
+    declined: int
+    unanswered: int
+    answer_p50_seconds: float | None
+    as_of: datetime
+
+
 class RequestRecordView(View):
     """A request with everyone who was considered for it."""
 
