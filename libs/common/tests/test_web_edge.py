@@ -9,6 +9,8 @@ import asyncpg
 import pytest
 import structlog
 from aiohttp.test_utils import TestClient, TestServer
+from pydantic import BaseModel
+
 from common.db import Unavailable
 from common.ids import new_id
 from common.limits import Rate, RateLimits
@@ -16,7 +18,6 @@ from common.testing import FakeClock, eventually, free_port, load_problem
 from common.testing.tokens import FakeRevocations, Mint
 from common.tokens import KeysUnavailable, StaticKeys, Verifier
 from common.web import Context, EdgeRunner, Health, Reply, Routes, build_app
-from pydantic import BaseModel
 
 Client = TestClient[Any, Any]
 
@@ -129,19 +130,28 @@ async def test_a_valid_token_names_the_caller(stage: Stage, client: Client) -> N
 
 @pytest.mark.parametrize(
     "header",
-    ["", "Bearer", "Bearer ", "Basic eDp5", "Bearer a b", "Bearer x.y.z", "bearer \xff", "x" * 9000],
+    [
+        "",
+        "Bearer",
+        "Bearer ",
+        "Basic eDp5",
+        "Bearer a b",
+        "Bearer x.y.z",
+        "bearer \xff",
+        "x" * 9000,
+    ],
 )
 async def test_without_a_usable_token_nobody_gets_in(client: Client, header: str) -> None:
     """No header, another scheme or garbage gets 401 with the way to authenticate."""
     answer = await client.get("/api/me", headers={"Authorization": header} if header else {})
 
     if answer.content_type == "application/problem+json":
-        assert "unauthenticated" == (await load_problem(answer))["code"]
-        assert 401 == answer.status
-        assert "Bearer" == answer.headers["WWW-Authenticate"]
+        assert (await load_problem(answer))["code"] == "unauthenticated"
+        assert answer.status == 401
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
     else:
         # A header beyond 8 KiB is refused by the parser, before any route.
-        assert 400 == answer.status
+        assert answer.status == 400
         assert len(header) > 8190
 
 
@@ -150,10 +160,12 @@ async def test_two_authorization_headers_are_none(stage: Stage, client: Client) 
     twice = [("Authorization", f"Bearer {stage.mint.token()}") for _ in range(2)]
     answer = await client.get("/api/me", headers=twice)
 
-    assert 401 == answer.status
+    assert answer.status == 401
 
 
-async def test_expired_and_revoked_logins_have_their_own_codes(stage: Stage, client: Client) -> None:
+async def test_expired_and_revoked_logins_have_their_own_codes(
+    stage: Stage, client: Client
+) -> None:
     """An app tells "refresh" from "sign in again" by the code."""
     login = new_id()
     token = stage.mint.token(login_id=login)
@@ -162,16 +174,16 @@ async def test_expired_and_revoked_logins_have_their_own_codes(stage: Stage, cli
     stage.clock.advance(700)
     expired = await client.get("/api/me", headers=bearer(token))
 
-    assert (401, "login_revoked") == (revoked.status, (await load_problem(revoked))["code"])
-    assert (401, "token_expired") == (expired.status, (await load_problem(expired))["code"])
+    assert (revoked.status, (await load_problem(revoked))["code"]) == (401, "login_revoked")
+    assert (expired.status, (await load_problem(expired))["code"]) == (401, "token_expired")
 
 
-@pytest.mark.req("AU-08")
+@pytest.mark.req("AU-05")
 async def test_another_role_is_forbidden(stage: Stage, client: Client) -> None:
     """A token of the control center opens no route of the apps."""
     answer = await client.get("/api/me", headers=bearer(stage.mint.token(role="operator")))
 
-    assert (403, "forbidden") == (answer.status, (await load_problem(answer))["code"])
+    assert (answer.status, (await load_problem(answer))["code"]) == (403, "forbidden")
 
 
 async def test_when_nobody_can_tell_it_is_not_accepted(stage: Stage, client: Client) -> None:
@@ -179,8 +191,8 @@ async def test_when_nobody_can_tell_it_is_not_accepted(stage: Stage, client: Cli
     stage.revocations.error = Unavailable(retry_after=3)
     answer = await client.get("/api/me", headers=bearer(stage.mint.token()))
 
-    assert (503, "3") == (answer.status, answer.headers["Retry-After"])
-    assert "unavailable" == (await load_problem(answer))["code"]
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "3")
+    assert (await load_problem(answer))["code"] == "unavailable"
 
 
 @pytest.mark.parametrize(
@@ -209,8 +221,8 @@ async def test_an_error_tells_its_fields_and_detail(client: Client) -> None:
     """Named fields of an error travel with the problem, but cannot replace its own members."""
     problem = await load_problem(await client.get("/api/fail/taken"))
 
-    assert ("somebody", "taken") == (problem["winner"], problem["code"])
-    assert "She accepted first." == problem["detail"]
+    assert (problem["winner"], problem["code"]) == ("somebody", "taken")
+    assert problem["detail"] == "She accepted first."
 
 
 async def test_a_bug_is_logged_with_its_traceback(client: Client) -> None:
@@ -218,9 +230,9 @@ async def test_a_bug_is_logged_with_its_traceback(client: Client) -> None:
     with structlog.testing.capture_logs() as lines:
         await client.get("/api/fail/bug", headers={"X-Request-ID": "trace-me"})
 
-    assert [True] == [line["exc_info"] for line in lines if line["event"] == "request_failed"]
+    assert [line["exc_info"] for line in lines if line["event"] == "request_failed"] == [True]
     (line,) = [line for line in lines if line["event"] == "request"]
-    assert ("/api/fail/{how}", 500, "internal") == (line["route"], line["status"], line["problem"])
+    assert (line["route"], line["status"], line["problem"]) == ("/api/fail/{how}", 500, "internal")
 
 
 @pytest.mark.parametrize(("given", "kept"), [("abc-1", True), ("a b", False), ("x" * 65, False)])
@@ -230,7 +242,7 @@ async def test_a_request_keeps_its_harmless_id(client: Client, given: str, kept:
 
     assert kept == (answer.headers["X-Request-ID"] == given)
     assert "Server" not in answer.headers
-    assert "no-store" == answer.headers["Cache-Control"]
+    assert answer.headers["Cache-Control"] == "no-store"
 
 
 async def test_rates_are_by_class_and_caller(stage: Stage, client: Client) -> None:
@@ -241,10 +253,10 @@ async def test_rates_are_by_class_and_caller(stage: Stage, client: Client) -> No
     stage.clock.advance(1)
     later = await client.post("/api/sensitive")
 
-    assert [202] * 10 == statuses
-    assert (429, "1") == (refused.status, refused.headers["Retry-After"])
-    assert "rate_limited" == (await load_problem(refused))["code"]
-    assert (409, 202) == (reading.status, later.status)
+    assert statuses == [202] * 10
+    assert (refused.status, refused.headers["Retry-After"]) == (429, "1")
+    assert (await load_problem(refused))["code"] == "rate_limited"
+    assert (reading.status, later.status) == (409, 202)
 
 
 async def test_users_do_not_pay_for_each_other(stage: Stage, client: Client) -> None:
@@ -256,8 +268,8 @@ async def test_users_do_not_pay_for_each_other(stage: Stage, client: Client) -> 
     other = await client.get("/api/me", headers=bearer(second))
     guesses = [(await client.get("/api/me", headers=bearer("a.b.c"))).status for _ in range(21)]
 
-    assert (429, 200) == (spent.status, other.status)
-    assert [401] * 20 + [429] == guesses
+    assert (spent.status, other.status) == (429, 200)
+    assert guesses == [401] * 20 + [429]
 
 
 async def test_readiness_is_about_this_replica(stage: Stage, client: Client) -> None:
@@ -280,8 +292,8 @@ async def test_readiness_is_about_this_replica(stage: Stage, client: Client) -> 
     stage.health.draining = True
     alive = await client.get("/livez")
 
-    assert (503, 200, 503, 200) == (starting.status, ready.status, wedged.status, alive.status)
-    assert {"up": False, "detail": "connection refused"} == status["dependencies"]["postgres"]
+    assert (starting.status, ready.status, wedged.status, alive.status) == (503, 200, 503, 200)
+    assert status["dependencies"]["postgres"] == {"up": False, "detail": "connection refused"}
     assert 'dependency_up{dependency="postgres",service="edge"} 0.0' in metrics
 
 

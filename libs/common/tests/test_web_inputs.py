@@ -6,9 +6,12 @@ from uuid import UUID, uuid4
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from pydantic import AwareDatetime, BaseModel, Field
+
 from common.testing import load_problem
 from common.web import Context, Health, IdempotencyKey, Routes, build_app
-from pydantic import AwareDatetime, BaseModel, Field
+
+pytestmark = pytest.mark.req("OP-09")
 
 JSON = {"Content-Type": "application/json"}
 Client = TestClient[Any, Any]
@@ -111,7 +114,7 @@ async def test_what_is_no_json_is_refused(client: Client, raw: bytes) -> None:
     answer = await client.post("/api/wishes", data=raw, headers=JSON)
     problem = await load_problem(answer)
 
-    assert (400, "invalid_json") == (answer.status, problem["code"])
+    assert (answer.status, problem["code"]) == (400, "invalid_json")
 
 
 @pytest.mark.parametrize(
@@ -138,7 +141,7 @@ async def test_a_body_of_another_shape_is_refused(client: Client, raw: bytes) ->
     answer = await client.post("/api/wishes", data=raw, headers=JSON)
     problem = await load_problem(answer)
 
-    assert (422, "invalid_body") == (answer.status, problem["code"])
+    assert (answer.status, problem["code"]) == (422, "invalid_body")
 
 
 async def test_problems_name_places_and_never_values(client: Client) -> None:
@@ -155,8 +158,8 @@ async def test_unknown_fields_and_whole_floats_pass(client: Client) -> None:
     raw = b'{"text":"a","count":3.0,"more":{"\\u0000":[1.0]}}'
     answer = await client.post("/api/wishes", data=raw, headers=JSON)
 
-    assert 201 == answer.status
-    assert 3 == (await answer.json())["got"]["count"]
+    assert answer.status == 201
+    assert (await answer.json())["got"]["count"] == 3
 
 
 @pytest.mark.parametrize(
@@ -179,8 +182,8 @@ async def test_only_json_is_taken(client: Client, headers: dict[str, str]) -> No
         skip_auto_headers=["Content-Type"],
     )
 
-    assert "unsupported_media_type" == (await load_problem(answer))["code"]
-    assert 415 == answer.status
+    assert (await load_problem(answer))["code"] == "unsupported_media_type"
+    assert answer.status == 415
 
 
 async def test_a_large_body_is_refused(client: Client) -> None:
@@ -188,8 +191,8 @@ async def test_a_large_body_is_refused(client: Client) -> None:
     for data in (b"x" * 70_000, _chunks()):
         answer = await client.post("/api/wishes", data=data, headers=JSON)
 
-        assert "body_too_large" == (await load_problem(answer))["code"]
-        assert 413 == answer.status
+        assert (await load_problem(answer))["code"] == "body_too_large"
+        assert answer.status == 413
 
 
 async def _chunks() -> AsyncIterator[bytes]:
@@ -220,8 +223,8 @@ async def test_a_query_of_another_shape_is_refused(client: Client, query: str) -
     """A wrong parameter gets 422 invalid_query."""
     answer = await client.get(f"/api/wishes?{query}")
 
-    assert "invalid_query" == (await load_problem(answer))["code"]
-    assert 422 == answer.status
+    assert (await load_problem(answer))["code"] == "invalid_query"
+    assert answer.status == 422
 
 
 async def test_a_query_is_read_by_type(client: Client) -> None:
@@ -231,7 +234,7 @@ async def test_a_query_is_read_by_type(client: Client) -> None:
     )
 
     got = (await answer.json())["got"]
-    assert (7, ["a", "b"]) == (got["limit"], got["tag"])
+    assert (got["limit"], got["tag"]) == (7, ["a", "b"])
     assert got["since"].startswith("2026-01-01")
 
 
@@ -254,7 +257,7 @@ async def test_a_path_of_another_shape_is_nowhere(client: Client, path: str) -> 
     answer = await client.get(f"/api/wishes/{path}")
 
     assert (await load_problem(answer))["code"] in ("invalid_path", "not_found")
-    assert 404 == answer.status
+    assert answer.status == 404
 
 
 async def test_path_parts_are_read_by_type(client: Client) -> None:
@@ -268,12 +271,10 @@ async def test_path_parts_are_read_by_type(client: Client) -> None:
 @pytest.mark.parametrize("key", ["", "a b", "ü", "x" * 129])
 async def test_a_garbage_idempotency_key_is_refused(client: Client, key: str) -> None:
     """A key that is not 1 to 128 visible ASCII characters gets 422 invalid_header."""
-    answer = await client.post(
-        "/api/wishes", json={"text": "a"}, headers={"Idempotency-Key": key}
-    )
+    answer = await client.post("/api/wishes", json={"text": "a"}, headers={"Idempotency-Key": key})
 
-    assert "invalid_header" == (await load_problem(answer))["code"]
-    assert 422 == answer.status
+    assert (await load_problem(answer))["code"] == "invalid_header"
+    assert answer.status == 422
 
 
 async def test_a_needed_idempotency_key_must_be_there(client: Client) -> None:
@@ -284,7 +285,7 @@ async def test_a_needed_idempotency_key_must_be_there(client: Client) -> None:
     )
     fine = await client.put("/api/wishes/one", headers={"Idempotency-Key": "a"})
 
-    assert (422, 422, 204) == (missing.status, twice.status, fine.status)
+    assert (missing.status, twice.status, fine.status) == (422, 422, 204)
 
 
 async def test_an_optional_body_may_be_absent_but_not_wrong(client: Client) -> None:
@@ -293,7 +294,7 @@ async def test_an_optional_body_may_be_absent_but_not_wrong(client: Client) -> N
     wrong = await client.put("/api/wishes/one", json={"text": 1}, headers=headers)
     right = await client.put("/api/wishes/one", json={"text": "a"}, headers=headers)
 
-    assert (422, 204) == (wrong.status, right.status)
+    assert (wrong.status, right.status) == (422, 204)
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PATCH", "DELETE", "TRACE", "PROPFIND"])
@@ -301,10 +302,10 @@ async def test_other_methods_are_refused_with_what_is_allowed(client: Client, me
     """A method that a path does not know gets 405 and the list of those it knows."""
     answer = await client.request(method, "/api/wishes")
 
-    assert 405 == answer.status
-    assert "GET, POST" == answer.headers["Allow"]
+    assert answer.status == 405
+    assert answer.headers["Allow"] == "GET, POST"
     if method != "HEAD":
-        assert "method_not_allowed" == (await load_problem(answer))["code"]
+        assert (await load_problem(answer))["code"] == "method_not_allowed"
 
 
 async def test_unknown_paths_and_expectations_are_problems(client: Client) -> None:
@@ -312,8 +313,8 @@ async def test_unknown_paths_and_expectations_are_problems(client: Client) -> No
     nowhere = await client.get("/nowhere?x=1")
     expects = await client.post("/api/wishes", headers={"Expect": "a-miracle"})
 
-    assert "not_found" == (await load_problem(nowhere))["code"]
-    assert "expectation_failed" == (await load_problem(expects))["code"]
+    assert (await load_problem(nowhere))["code"] == "not_found"
+    assert (await load_problem(expects))["code"] == "expectation_failed"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import json
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -173,6 +174,7 @@ class JwksKeys:
 
     def _start_fetch(self) -> "asyncio.Future[None]":
         self._tried_at = self._clock.monotonic()
+        self._last_try_failed = True
         done = asyncio.get_running_loop().create_future()
         self._fetching = done
         self._runner.background(self._fetch(done), name="jwks-fetch")
@@ -182,7 +184,6 @@ class JwksKeys:
         try:
             self._take(*await self._download())
         except (aiohttp.ClientError, TimeoutError, ValueError, jwt.PyJWTError) as error:
-            self._last_try_failed = True
             log.warning("jwks_fetch_failed", error=type(error).__name__, known_keys=len(self._keys))
         finally:
             self._fetching = None
@@ -218,7 +219,12 @@ class JwksKeys:
 def parse_jwks(raw: bytes) -> dict[str, Any]:
     """Return the ES256 public keys of a key set by id; ValueError when there is none."""
     keys: dict[str, Any] = {}
-    for item in jwt.PyJWKSet.from_json(raw.decode()).keys:
+    document = json.loads(raw)
+    if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
+        raise ValueError("no key set")
+    if not all(isinstance(item, dict) for item in document["keys"]):
+        raise ValueError("no key set")
+    for item in jwt.PyJWKSet.from_dict(document).keys:
         kid, algorithm = item.key_id, item.algorithm_name
         if kid and algorithm == "ES256" and item.public_key_use in (None, "sig"):
             keys[kid] = item.key
