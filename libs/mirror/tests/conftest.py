@@ -1,0 +1,62 @@
+"""A world of mitras in a real Postgres, and a mirror in a real Valkey with cluster mode on."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import asyncpg
+import pytest
+import valkey.asyncio as valkey_client
+from common.clock import SystemClock
+from common.db import Database
+from common.runner import Runner
+from mirror import Limits, MirrorKit, open_mirror
+from mirror.testing import World
+
+from tests.support import Databases
+
+LIMITS = Limits(heartbeat_seconds=20, fresh_seconds=45, auto_offline_seconds=75)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Everything a test of the mirror plays with."""
+
+    world: World
+    kit: MirrorKit
+    db: Database
+    raw: "valkey_client.Valkey[bytes]"
+    runner: Runner
+    url: str
+    database_url: str
+
+
+@pytest.fixture(scope="session")
+async def database_url(databases: Databases) -> AsyncIterator[tuple[str, str]]:
+    """One database for all tests of the mirror: (availability's address, the superuser's)."""
+    database = await databases.fresh("availability")
+    connection = await asyncpg.connect(database.admin_url)
+    await World.create(connection)
+    await connection.close()
+    yield database.url("availability"), database.admin_url
+    await databases.drop(database)
+
+
+@pytest.fixture
+async def stage(database_url: tuple[str, str], valkey_url: str) -> AsyncIterator[Stage]:
+    """An empty world, an empty Valkey, and a mirror that was seeded from it."""
+    admin = await asyncpg.connect(database_url[1])
+    await admin.execute(
+        "TRUNCATE availability.mitra_status, availability.online_intervals, availability.leases,"
+        " auth.people, chat.loads; UPDATE availability.pg_epoch SET epoch = 1"
+    )
+    raw = valkey_client.Valkey.from_url(valkey_url)
+    await raw.flushall()
+    runner = Runner()
+    db = await Database.connect(database_url[0], name="mirror-test")
+    kit = await open_mirror(valkey_url, db, runner, SystemClock(), LIMITS)
+    await kit.seeder.reseed("test")
+    yield Stage(World(admin), kit, db, raw, runner, valkey_url, database_url[0])
+    await runner.stop()
+    await db.close()
+    await raw.aclose()
+    await admin.close()

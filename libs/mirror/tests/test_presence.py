@@ -1,0 +1,89 @@
+"""The same promises for both who can answer: the mirror and Postgres."""
+
+from collections import Counter
+
+import pytest
+from mirror import Reachability
+from mirror.truth import SqlPresence
+
+
+@pytest.fixture(params=["mirror", "postgres"])
+async def presence(stage, request):
+    """Ask one of the two; the mirror is brought up to date first."""
+
+    async def ready():
+        await stage.kit.seeder.reseed("test")
+        if request.param == "postgres":
+            return SqlPresence(stage.db, fresh_ms=45_000)
+        return stage.kit.mirror
+
+    return ready
+
+
+@pytest.mark.req("AV-05", "AV-07")
+async def test_only_who_is_online_fresh_active_and_free_is_found(stage, presence):
+    """Each single fact that is missing keeps a mitra out of the answer."""
+    world = stage.world
+    free = await world.mitra(load=2, beat_age=44)
+    full = await world.mitra(load=3)
+    stale = await world.mitra(beat_age=46)
+    barred = await world.mitra(active=False)
+    absent = await world.mitra(online=False)
+    lowered = await world.mitra(load=2, capacity=1)
+    asked = await presence()
+
+    found = await asked.find_available(10)
+    assert [(one.mitra_id, one.load, one.capacity) for one in found] == [(free, 2, 3)]
+    everyone = [free, full, stale, barred, absent, lowered]
+    busy, gone = Reachability(True, False), Reachability(False, False)
+    assert await asked.is_reachable(everyone) == {
+        free: Reachability(True, True),
+        full: busy,
+        stale: gone,
+        barred: gone,
+        absent: gone,
+        lowered: busy,
+    }
+    counts = await asked.counts()
+    assert (counts.online, counts.reachable, counts.available) == (5, 3, 1)
+
+
+@pytest.mark.req("AV-06")
+async def test_a_find_gives_as_many_as_there_are_up_to_the_limit(stage, presence):
+    """Exactly k distinct mitras while k are there, all of them when there are fewer."""
+    mitras = {await stage.world.mitra() for _ in range(12)}
+    asked = await presence()
+    for _ in range(20):
+        found = [one.mitra_id for one in await asked.find_available(8)]
+        assert len(found) == len(set(found)) == 8
+    assert {one.mitra_id for one in await asked.find_available(50)} == mitras
+    assert await asked.find_available(0) == []
+
+
+@pytest.mark.req("AV-06")
+async def test_whoever_is_excluded_is_never_found(stage, presence):
+    """The excluded leave room for others: with 12 there and 9 excluded, the other 3 are found."""
+    mitras = [await stage.world.mitra() for _ in range(12)]
+    asked = await presence()
+    for _ in range(10):
+        found = {one.mitra_id for one in await asked.find_available(8, exclude=mitras[:9])}
+        assert found == set(mitras[9:])
+    assert await asked.find_available(8, exclude=mitras) == []
+
+
+@pytest.mark.req("AV-06")
+async def test_offers_are_spread(stage, presence):
+    """Nobody is favoured: over many questions each of 20 mitras comes up, none far too often."""
+    mitras = [await stage.world.mitra() for _ in range(20)]
+    asked = await presence()
+    seen: Counter = Counter()
+    for _ in range(120):
+        seen.update(one.mitra_id for one in await asked.find_available(2))
+
+    assert set(seen) == set(mitras)
+    assert max(seen.values()) < 60
+
+
+async def test_nobody_asked_is_nobody(stage, presence):
+    """An empty question gets an empty answer."""
+    assert await (await presence()).is_reachable([]) == {}
