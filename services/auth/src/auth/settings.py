@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, HttpUrl, SecretStr, model_validator
+from pydantic import Field, HttpUrl, SecretStr, field_validator, model_validator
+from pydantic_settings import NoDecode
 
 from common.settings import ServiceSettings
 
@@ -21,7 +22,7 @@ class Settings(ServiceSettings):
     # EC P-256 private key, PEM; needed for ES256.
     signing_key_file: Path | None = None
     # Public keys that are published too: the next one, and the last one until its tokens are gone.
-    extra_key_files: tuple[Path, ...] = ()
+    extra_key_files: Annotated[tuple[Path, ...], NoDecode] = ()
     # 32 bytes or more: the root of refresh tokens and one-time codes.
     refresh_secret_file: Path = Path("refresh.secret")
     # The root before the last change: its refresh tokens are still read.
@@ -48,11 +49,13 @@ class Settings(ServiceSettings):
     otp_sms_gateway_key: SecretStr | None = None
     otp_missed_call_gateway_key: SecretStr | None = None
     otp_provider_timeout_seconds: Annotated[float, Field(gt=0, le=10)] = 5
-    phone_regions: Annotated[tuple[str, ...], Field(min_length=1)] = ("ID",)
+    phone_regions: Annotated[tuple[str, ...], Field(min_length=1), NoDecode] = ("ID",)
 
     otp_life_seconds: Annotated[int, Field(ge=30, le=600)] = 300
     otp_tries: Annotated[int, Field(ge=1, le=10)] = 5
-    otp_resend_waits_seconds: tuple[Annotated[int, Field(ge=1, le=3600)], ...] = (60, 120, 300, 900)
+    otp_resend_waits_seconds: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=3600)], ...], NoDecode
+    ] = (60, 120, 300, 900)
     otp_sends_per_phone_hour: Annotated[int, Field(ge=1, le=100)] = 5
     otp_sends_per_phone_day: Annotated[int, Field(ge=1, le=500)] = 10
     otp_sends_per_address_hour: Annotated[int, Field(ge=1, le=10_000)] = 10
@@ -76,6 +79,14 @@ class Settings(ServiceSettings):
     revoked_keys_seconds: Annotated[float, Field(gt=0, le=10)] = 5
     audit_people_days: Annotated[int, Field(ge=1, le=3660)] = 90
     audit_control_days: Annotated[int, Field(ge=1, le=3660)] = 400
+
+    @field_validator("extra_key_files", "phone_regions", "otp_resend_waits_seconds", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """Read a list as the environment writes it: 60,120,300."""
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:

@@ -22,7 +22,7 @@ from auth.handlers.own_logins import OwnLoginsHandlers
 from auth.handlers.revoked_keys import RevokedKeysHandlers
 from auth.handlers.signing_in import SignInHandlers
 from auth.handlers.tokens import TokenHandlers
-from auth.ports import Announcer, Spawn, Store
+from auth.ports import Announcer, Hasher, OtpSender, Spawn, Store
 from auth.providers.fazpass import Breaker, FazpassSender
 from auth.providers.keys import Es256Keys, Hs256Keys, load_secret
 from auth.providers.passwords import Argon2Hasher
@@ -43,27 +43,34 @@ Keys = Es256Keys | Hs256Keys
 
 
 @dataclass(frozen=True, slots=True)
+class Adapters:
+    """What the handlers are given; a test gives others."""
+
+    store: Store
+    announcer: Announcer
+    hasher: Hasher
+    sender: OtpSender
+    keys: Keys
+    spawn: Spawn
+
+
+@dataclass(frozen=True, slots=True)
 class Outside:
     """What the process is connected to."""
 
     db: Database
     bus: Bus
-    store: Store
     revoked: PgRevoked
     revocations: Revocations
     revoked_keys: ValkeyRevokedKeys | None
-    announcer: Announcer
-    hasher: Argon2Hasher
-    sender: Breaker
-    keys: Keys
-    spawn: Spawn
+    adapters: Adapters
 
 
 async def build(settings: Settings, runner: Runner) -> web.Application:
     """Connect, wire, subscribe, start the loops; returns the application to serve."""
     keys = load_keys(settings)
     outside = await _connect(settings, runner, keys)
-    handlers = _wire(settings, outside)
+    handlers = wire(settings, outside.adapters)
     subscriptions.subscribe(outside.bus, housekeeping=handlers.housekeeping, tokens=handlers.tokens)
     jobs.start(
         runner,
@@ -132,13 +139,8 @@ async def _connect(settings: Settings, runner: Runner, keys: Keys) -> Outside:
         runner.background(work, name=name)
 
     outbox = Outbox(service="auth", db=db, bus=bus, runner=runner, clock=clock)
-    return Outside(
-        db=db,
-        bus=bus,
+    adapters = Adapters(
         store=PgStore(db=db, outbox=outbox),
-        revoked=revoked,
-        revocations=revocations,
-        revoked_keys=revoked_keys,
         announcer=PushAnnouncer(
             bus=bus, revocations=revocations, keys=revoked_keys, store=revoked, spawn=spawn
         ),
@@ -146,6 +148,14 @@ async def _connect(settings: Settings, runner: Runner, keys: Keys) -> Outside:
         sender=_sender(settings, runner, clock),
         keys=keys,
         spawn=spawn,
+    )
+    return Outside(
+        db=db,
+        bus=bus,
+        revoked=revoked,
+        revocations=revocations,
+        revoked_keys=revoked_keys,
+        adapters=adapters,
     )
 
 
@@ -160,17 +170,18 @@ def _sender(settings: Settings, runner: Runner, clock: SystemClock) -> Breaker:
     return Breaker(fazpass, clock=clock.monotonic)
 
 
-def _wire(settings: Settings, outside: Outside) -> http.Handlers:
-    store = outside.store
+def wire(settings: Settings, adapters: Adapters) -> http.Handlers:
+    """Hand the adapters to the handlers."""
+    store = adapters.store
     root = load_secret(settings.refresh_secret_file)
     previous = settings.previous_refresh_secret_file
     refresh_tokens = RefreshTokens([root, *([load_secret(previous)] if previous else [])])
     lifetimes = policies.lifetimes(settings)
     limits = LimitsHandlers(store=store, defaults=policies.limits(settings))
     codes, phones = Codes(root), LibPhones(settings.phone_regions)
-    ending = Ending(outside.announcer)
+    ending = Ending(adapters.announcer)
     issuing = Issuing(
-        signer=outside.keys, refresh_tokens=refresh_tokens, lifetimes=lifetimes, ending=ending
+        signer=adapters.keys, refresh_tokens=refresh_tokens, lifetimes=lifetimes, ending=ending
     )
     return http.Handlers(
         otp=OtpHandlers(
@@ -178,8 +189,8 @@ def _wire(settings: Settings, outside: Outside) -> http.Handlers:
             limits=limits,
             codes=codes,
             phones=phones,
-            sender=outside.sender,
-            spawn=outside.spawn,
+            sender=adapters.sender,
+            spawn=adapters.spawn,
         ),
         sign_in=SignInHandlers(
             store=store, limits=limits, codes=codes, phones=phones, issuing=issuing
@@ -194,7 +205,7 @@ def _wire(settings: Settings, outside: Outside) -> http.Handlers:
         ),
         own_logins=OwnLoginsHandlers(store=store, ending=ending),
         operators=OperatorHandlers(
-            store=store, limits=limits, hasher=outside.hasher, issuing=issuing
+            store=store, limits=limits, hasher=adapters.hasher, issuing=issuing
         ),
         mitras=MitraHandlers(store=store, phones=phones, ending=ending),
         limits=limits,
@@ -203,7 +214,7 @@ def _wire(settings: Settings, outside: Outside) -> http.Handlers:
             people_days=settings.audit_people_days,
             control_days=settings.audit_control_days,
         ),
-        jwks=outside.keys.jwks(),
+        jwks=adapters.keys.jwks(),
     )
 
 
