@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from temani import state
 from temani.binaries import ProgramMissing
-from temani.commands import bus, data, output, project, tokens, up, watch
+from temani.commands import bus, data, mirror, output, project, tokens, up, watch
 from temani.operators import OperatorFailed
 from temani.seeding import SeedFailed
 from temani.servers import StartFailed
 
-_COMMANDS = (up, watch, data, tokens, bus, project)
+_COMMANDS = (up, watch, data, tokens, bus, mirror, project)
 _EXPECTED = (
     output.Failed,
     OperatorFailed,

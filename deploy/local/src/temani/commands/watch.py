@@ -80,14 +80,14 @@ def _ask(url: str) -> tuple[bool, str]:
 
 
 def _troubles(url: str) -> str:
-    """Return what /statusz complains about, or "ready"."""
+    """Return which dependencies the service cannot reach, or "ready"."""
     try:
         with urllib.request.urlopen(url + "/statusz", timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310 - our own address
-            status = json.load(answer)
+            dependencies = json.load(answer).get("dependencies", {})
     except (OSError, ValueError):
         return "ready, without /statusz"
-    troubles = status.get("degraded") or status.get("troubles")
-    return f"ready, degraded: {troubles}" if troubles else "ready"
+    away = [f"{name} ({seen['detail']})" for name, seen in dependencies.items() if not seen["up"]]
+    return f"ready, without {', '.join(away)}" if away else "ready"
 
 
 def _status_text(now: state.State, parts: dict[str, dict[str, Any]]) -> str:
