@@ -133,10 +133,10 @@ class Beats:
         except BaseException as error:
             _fail(batch, error)
             raise
-        for one in batch:
-            _settle(one, found[one[0]], "postgres")
         if astray := [mitra for mitra, what in found.items() if what is BeatOutcome.RECORDED]:
             await self._mend(astray)
+        for one in batch:
+            _settle(one, found[one[0]], "postgres")
         self._remember([mitra for mitra, what in found.items() if what is BeatOutcome.OFFLINE], now)
 
     async def _mend(self, mitra_ids: Collection[UUID]) -> None:

@@ -1,0 +1,119 @@
+"""Beats: one write for all of a tick, and Postgres while there is no mirror."""
+
+import asyncio
+
+import pytest
+from common.ids import new_id
+from mirror import BeatOutcome, record_beats
+
+
+async def evalsha_calls(stage) -> int:
+    info = await stage.raw.info("commandstats")
+    return info.get("cmdstat_evalsha", {"calls": 0})["calls"]
+
+
+@pytest.mark.req("AV-03", "AV-04")
+async def test_all_beats_of_a_tick_go_in_one_command(stage):
+    """A hundred sockets that beat at once cost Valkey one script, and Postgres nothing."""
+    mitras = [await stage.world.mitra(beat_age=30) for _ in range(100)]
+    await stage.kit.seeder.reseed("test")
+    before = await evalsha_calls(stage)
+    outcomes = await asyncio.gather(*(stage.kit.beats.beat(mitra) for mitra in mitras))
+
+    assert set(outcomes) == {BeatOutcome.RECORDED}
+    assert await evalsha_calls(stage) - before == 1
+    scores = [score for _, score in await stage.raw.zrange("{mitras}:online", 0, -1, withscores=True)]
+    now = int((await stage.raw.time())[0]) * 1000
+    assert min(scores) > now - 5_000
+    assert await stage.world.beaten_ago(mitras[0]) > 29
+
+
+@pytest.mark.req("AV-03")
+async def test_an_app_learns_that_it_is_offline(stage):
+    """Offline, deactivated and unknown mitras are told so, and nothing is stored for them."""
+    offline = await stage.world.mitra(online=False)
+    barred = await stage.world.mitra(active=False)
+    await stage.kit.seeder.reseed("test")
+
+    assert await stage.kit.beats.beat(offline) == BeatOutcome.OFFLINE
+    assert await stage.kit.beats.beat(barred) == BeatOutcome.DEACTIVATED
+    assert await stage.kit.beats.beat(new_id()) == BeatOutcome.UNKNOWN
+    assert await stage.raw.zscore("{mitras}:online", str(offline)) is None
+
+
+@pytest.mark.req("AV-03", "AV-07")
+async def test_without_a_mirror_postgres_takes_the_beat_and_refuses_the_deactivated(stage):
+    """An emptied Valkey is an outage: the full check is made in Postgres, for all of a tick."""
+    here = await stage.world.mitra(beat_age=30)
+    barred = await stage.world.mitra(active=False, beat_age=30)
+    gone = await stage.world.mitra(online=False)
+    await stage.raw.flushall()
+    outcomes = await asyncio.gather(*(stage.kit.beats.beat(one) for one in (here, barred, gone)))
+
+    assert outcomes == [BeatOutcome.RECORDED, BeatOutcome.DEACTIVATED, BeatOutcome.OFFLINE]
+    assert await stage.world.beaten_ago(here) < 5
+    assert await stage.world.beaten_ago(barred) > 29
+
+
+@pytest.mark.req("AV-07", "SW-02")
+async def test_no_beat_in_postgres_moves_backwards_or_into_the_future(stage):
+    """An old beat changes nothing; one from the future counts as now; repeats are harmless."""
+    mitra = await stage.world.mitra(beat_age=10)
+    assert await record_beats(stage.db, [(mitra, 60_000.0)]) == {mitra: BeatOutcome.RECORDED}
+    assert 9 < await stage.world.beaten_ago(mitra) < 15
+    await record_beats(stage.db, [(mitra, -60_000.0), (mitra, 5_000.0)])
+    assert 0 <= await stage.world.beaten_ago(mitra) < 3
+
+
+@pytest.mark.req("AV-01", "AV-04")
+async def test_a_mitra_whom_the_mirror_missed_is_healed_by_her_beat(stage):
+    """She went online while the mirror could not be written: her app is not told otherwise."""
+    mitra = await stage.world.mitra(online=False)
+    await stage.kit.seeder.reseed("test")
+    await stage.world.online(mitra)
+
+    assert await stage.kit.beats.beat(mitra) == BeatOutcome.RECORDED
+    assert (await stage.kit.mirror.is_reachable([mitra]))[mitra].available
+
+
+async def test_someone_offline_is_looked_up_once_in_a_while(stage):
+    """An app that beats on though it is offline costs Postgres one statement in ten seconds."""
+    mitra = await stage.world.mitra(online=False)
+    await stage.kit.seeder.reseed("test")
+    await stage.kit.beats.beat(mitra)
+    await stage.world.online(mitra)
+
+    assert await stage.kit.beats.beat(mitra) == BeatOutcome.OFFLINE
+
+
+async def test_the_moment_of_receipt_counts(stage):
+    """A beat that is written late is as old as it is, not as young as its writing."""
+    mitra = await stage.world.mitra(beat_age=40)
+    await stage.kit.seeder.reseed("test")
+    received = stage.kit.beats._clock.monotonic() - 20
+    await stage.kit.mirror.record([(mitra, received)])
+    status = await stage.kit.mirror.status(mitra)
+
+    assert status is not None
+    assert 19_900 < status.beat_age_ms < 22_000
+
+
+@pytest.mark.req("SW-02")
+async def test_a_walk_over_the_beats_meets_each_once(stage):
+    """Pages follow each other in the order of time, also where many beats share a millisecond."""
+    from mirror import BeatCursor
+
+    mitras = {await stage.world.mitra(beat_age=30) for _ in range(25)}
+    await stage.kit.seeder.reseed("test")
+    now = stage.kit.beats._clock.monotonic()
+    await stage.kit.mirror.record([(mitra, now) for mitra in mitras])
+    seen, cursor, last = [], BeatCursor(), False
+    while not last:
+        page = await stage.kit.mirror.beats(cursor, limit=10)
+        seen += [mitra for mitra, _ in page.beats]
+        cursor, last = page.next, page.is_last
+
+    assert len(seen) == len(set(seen)) == 25
+    assert set(seen) == mitras
+    await record_beats(stage.db, page.ages())
+    assert await stage.world.beaten_ago(page.ages()[0][0]) < 5
