@@ -104,7 +104,10 @@ class Connection:
     async def finish(self) -> None:
         """Stop writing and drop the transport; called when the read side has ended."""
         if self._writer is not None:
-            self._writer.cancel()
+            if not self.closing:
+                self._writer.cancel()
+            # A close waits for the client's goodbye: a transport that is dropped with unread input
+            # is reset, and the client would not see why. The guard bounds it.
             # wait() instead of await: our own cancellation must not pass for the writer's.
             await asyncio.wait([self._writer])
             if not self._writer.cancelled() and (error := self._writer.exception()) is not None:
@@ -112,7 +115,6 @@ class Connection:
         if self._guard is not None:
             self._guard.cancel()
         self.abort()
-        self.ended.set()
 
     async def _write(self) -> None:
         try:

@@ -106,7 +106,6 @@ class Envelope(BaseModel):
 
     type: str = Field(min_length=1, max_length=64)
     id: str | None = Field(default=None, max_length=LONGEST_ID)
-    data: dict[str, Any] = {}
 
 
 class InvalidFrame(Exception):
@@ -184,7 +183,7 @@ def parse_document(text: str | bytes) -> dict[str, Any]:
 
 def parse_envelope(document: dict[str, Any]) -> Envelope:
     """Return what every frame has; refuses another shape."""
-    envelope: Envelope = validated(_ENVELOPE, {"data": {}, **_without_null(document, "data")})
+    envelope: Envelope = validated(_ENVELOPE, document)
     return envelope
 
 
@@ -197,10 +196,6 @@ def validated(adapter: TypeAdapter[Any], value: object, *, frame_id: str | None 
     if holds_nul(adapter.dump_python(model)):
         raise InvalidFrame("Texts must not contain the NUL character.", frame_id=frame_id)
     return model
-
-
-def _without_null(document: dict[str, Any], name: str) -> dict[str, Any]:
-    return {key: value for key, value in document.items() if key != name or value is not None}
 
 
 _ENVELOPE: Final[TypeAdapter[Any]] = TypeAdapter(Envelope)

@@ -71,6 +71,7 @@ class Hub:
     ) -> None:
         self._verifier = verifier
         self._revocations = revocations
+        self._runner = runner
         self._clock = clock
         self._service = service
         self._origins = tuple(allowed_origins)
@@ -101,7 +102,7 @@ class Hub:
             caller = None if token is None else await self._identify(token, roles)
             websocket = web.WebSocketResponse(
                 heartbeat=self._limits.heartbeat_seconds,
-                max_msg_size=self._limits.message_bytes,
+                max_msg_size=self._limits.hard_message_bytes,
                 compress=False,
                 timeout=self._limits.close_seconds,
             )
@@ -110,8 +111,15 @@ class Hub:
             connection = await self._admit(request, websocket, caller, roles)
             if connection is not None:
                 request[middlewares.CALLER] = connection.caller
-                await self._live(connection, websocket, dispatcher, on_open, on_close)
-                self._account(connection, websocket, started)
+                try:
+                    await self._live(connection, websocket, dispatcher, on_open)
+                finally:
+                    self._registry.discard(connection)
+                    connections.labels(self._service).dec()
+                    # Beside this task, which may be cancelled: the end must be complete.
+                    leaving = self._leave(connection, websocket, on_close, started)
+                    self._runner.background(leaving, name="socket-end")
+                await connection.ended.wait()
             return websocket
 
         # build_app() calls it when the replica shuts down.
@@ -251,17 +259,24 @@ class Hub:
         websocket: web.WebSocketResponse,
         dispatcher: Dispatcher,
         on_open: OnOpen,
-        on_close: OnClose | None,
     ) -> None:
         with structlog.contextvars.bound_contextvars(connection_id=str(connection.id)):
-            try:
-                connection.start(await self._open(connection, on_open))
-                await self._read(connection, websocket, dispatcher)
-            finally:
-                self._registry.discard(connection)
-                connections.labels(self._service).dec()
-                await connection.finish()
-                await self._closed(connection, on_close)
+            connection.start(await self._open(connection, on_open))
+            await self._read(connection, websocket, dispatcher)
+
+    async def _leave(
+        self,
+        connection: Connection,
+        websocket: web.WebSocketResponse,
+        on_close: OnClose | None,
+        started: float,
+    ) -> None:
+        try:
+            await connection.finish()
+            await self._closed(connection, on_close)
+            self._account(connection, websocket, started)
+        finally:
+            connection.ended.set()
 
     async def _open(self, connection: Connection, on_open: OnOpen) -> Frame | None:
         try:
@@ -294,6 +309,8 @@ class Hub:
                 continue  # only waiting for the client's goodbye
             if message.type is not WSMsgType.TEXT:
                 connection.close(CloseCode.UNSUPPORTED)
+            elif len(message.data.encode()) > self._limits.message_bytes:
+                connection.close(CloseCode.TOO_BIG)
             elif flood.ask("") > 0:
                 connection.close(CloseCode.POLICY)
             else:

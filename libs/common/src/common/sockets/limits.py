@@ -14,6 +14,9 @@ class SocketLimits:
     most_unauthenticated: int = 2000
     heartbeat_seconds: float = baseline.WS_HEARTBEAT
     message_bytes: int = baseline.WS_MAX_MESSAGE_SIZE
+    # Up to this a large frame is read and refused with 1009; beyond it the reading itself stops,
+    # and a client that is still sending may see a reset instead of the code.
+    hard_message_bytes: int = 4 * baseline.WS_MAX_MESSAGE_SIZE
     queue_frames: int = baseline.WS_QUEUE_FRAMES
     queue_bytes: int = baseline.WS_QUEUE_BYTES
     send_seconds: float = baseline.WS_SEND_TIMEOUT
@@ -32,6 +35,7 @@ class CloseCode:
 
     UNSUPPORTED = 1003
     POLICY = 1008
+    TOO_BIG = 1009
     INTERNAL = 1011
     RESTART = 1012
     TRY_AGAIN = 1013
