@@ -39,7 +39,12 @@ async def create(
         env=dict(env),
         cwd=layout.ROOT,
     )
-    output, errors = await child.communicate((password or "").encode())
+    try:
+        output, errors = await child.communicate((password or "").encode())
+    finally:
+        if child.returncode is None:  # we were cancelled: leave nothing behind
+            child.kill()
+            await child.wait()
     if child.returncode != 0:
         raise OperatorFailed((errors or output).decode(errors="replace").strip())
     lines = output.decode().strip().splitlines()
