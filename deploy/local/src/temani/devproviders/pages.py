@@ -94,8 +94,12 @@ class Pages:
             pass
         return stream
 
-    async def _all_orders(self, _: web.Request) -> web.Response:
-        return web.json_response({"orders": [shown(order) for order in self._orders.all()[:100]]})
+    async def _all_orders(self, request: web.Request) -> web.Response:
+        """Show the newest orders; `?limit=0` shows all of them."""
+        text = request.query.get("limit", "")
+        limit = int(text) if text.isdigit() else 100
+        orders = self._orders.all()
+        return web.json_response({"orders": [shown(order) for order in orders[: limit or None]]})
 
     async def _checkout(self, request: web.Request) -> web.StreamResponse:
         if self._midtrans.opened(request.match_info["token"]) is None:
