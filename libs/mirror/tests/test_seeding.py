@@ -1,0 +1,166 @@
+"""Reseed, reconcile, heal: a newer write survives, it never runs twice at once, drift is found."""
+
+import asyncio
+
+import pytest
+from common.clock import SystemClock
+from mirror import Limits, MirrorUnavailable, open_mirror
+from mirror.seeding import Seeder
+from mirror.truth import Truth
+from mirror.values import Drift
+
+
+class Paused(Truth):
+    """The truth, but what was read is held back until the test says so."""
+
+    def __init__(self, db):
+        super().__init__(db)
+        self.read = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def rows_after(self, after, limit):
+        rows = await super().rows_after(after, limit)
+        self.read.set()
+        await self.go_on.wait()
+        return rows
+
+
+def paused_seeder(stage) -> tuple[Seeder, Paused]:
+    truth = Paused(stage.db)
+    kit = stage.kit
+    return Seeder(
+        mirror=kit.mirror, link=kit.mirror._link, truth=truth, clock=SystemClock()
+    ), truth
+
+
+@pytest.mark.req("AV-09")
+async def test_a_reseed_never_erases_a_newer_write(stage):
+    """Whoever goes online, and whose load changes, between its read and its write, stays so."""
+    late = await stage.world.mitra(online=False)
+    busy = await stage.world.mitra(load=0)
+    seeder, truth = paused_seeder(stage)
+    reseed = asyncio.create_task(seeder.reseed("test"))
+    await truth.read.wait()
+    await stage.world.online(late)
+    await stage.world.load(busy, 3)
+    await stage.kit.seeder.heal([late, busy])
+    truth.go_on.set()
+    await reseed
+
+    answer = await stage.kit.mirror.is_reachable([late, busy])
+    assert answer[late].available
+    assert answer[busy].reachable
+    assert not answer[busy].available
+
+
+@pytest.mark.req("AV-09")
+async def test_a_reseed_never_runs_twice_at_once(stage):
+    """While one replica rebuilds, every other does not; afterwards any may again."""
+    await stage.world.mitra()
+    seeder, truth = paused_seeder(stage)
+    reseed = asyncio.create_task(seeder.reseed("test"))
+    await truth.read.wait()
+    assert await stage.kit.seeder.reseed("test") is None
+    truth.go_on.set()
+
+    assert await reseed is not None
+    assert await stage.kit.seeder.reseed("test") is not None
+
+
+@pytest.mark.req("AV-08")
+async def test_an_emptied_valkey_is_not_declared_a_mirror(stage):
+    """Erased in the middle of a reseed: half of the facts are gone, so no sentinel is written."""
+    for _ in range(3):
+        await stage.world.mitra()
+    seeder, truth = paused_seeder(stage)
+    reseed = asyncio.create_task(seeder.reseed("test"))
+    await truth.read.wait()
+    await stage.raw.flushall()
+    truth.go_on.set()
+    with pytest.raises(MirrorUnavailable):
+        await reseed
+
+    with pytest.raises(MirrorUnavailable):
+        await stage.kit.mirror.counts()
+
+
+@pytest.mark.req("AV-09")
+async def test_many_who_notice_at_once_scan_once(stage):
+    """Five replicas see the same empty Valkey: one of them rebuilds, the others find it done."""
+    await stage.world.mitra()
+    await stage.raw.flushall()
+    kits = [
+        await open_mirror(stage.url, stage.db, stage.runner, SystemClock(), Limits())
+        for _ in range(5)
+    ]
+    done = await asyncio.gather(*(kit.seeder.mend() for kit in kits))
+    for kit in kits:
+        await kit.seeder.mend()
+
+    assert sum(one is not None for one in done) == 1
+    assert (await stage.kit.mirror.counts()).available == 1
+
+
+@pytest.mark.req("AV-02", "AV-15")
+async def test_the_reconcile_heals_and_counts_drift(stage):
+    """A lost write and a damaged fact are found within one turn."""
+    missed = await stage.world.mitra(online=False)
+    damaged = await stage.world.mitra()
+    await stage.kit.seeder.reseed("test")
+    await stage.world.online(missed)
+    await stage.raw.sadd("{mitras}:deactivated", str(damaged))
+    found = {(drift.mitra_id, drift.fact) for drift in await stage.kit.seeder.diff()}
+    assert found == {(missed, "online"), (missed, "available"), (damaged, "active")}
+    step = await stage.kit.seeder.reconcile()
+
+    assert (step.applied.newer, step.applied.healed) == (1, 1)
+    assert step.turned
+    assert await stage.kit.seeder.diff() == []
+    assert (await stage.kit.mirror.counts()).available == 2
+
+
+async def test_the_reconcile_names_who_is_online_though_deactivated(stage):
+    """A deactivation whose event never came is seen here, and the owner can settle it."""
+    mitra = await stage.world.mitra()
+    await stage.kit.seeder.reseed("test")
+    await stage.world.active(mitra, active=False)
+    step = await stage.kit.seeder.reconcile()
+
+    assert list(step.barred) == [mitra]
+    assert not (await stage.kit.mirror.is_reachable([mitra]))[mitra].reachable
+
+
+@pytest.mark.req("AV-09")
+async def test_a_mitra_whom_postgres_lost_is_forgotten(stage):
+    """After a failover that lost her row she is a stranger: found, and gone with the reseed."""
+    mitra = await stage.world.mitra()
+    await stage.kit.seeder.reseed("test")
+    await stage.world.forget(mitra)
+    assert await stage.kit.seeder.diff() == [Drift(mitra, "stranger", "held", None)]
+    seeded = await stage.kit.seeder.reseed("test")
+
+    assert seeded.ghosts == 1
+    assert (await stage.kit.mirror.counts()).online == 0
+    assert await stage.raw.hlen("{mitras}:versions") == 0
+
+
+async def test_a_walk_of_several_chunks_meets_everybody(stage, monkeypatch):
+    """Reseed, reconcile and diff go in chunks; none is skipped between two."""
+    monkeypatch.setattr("mirror.seeding._CHUNK", 4)
+    mitras = [await stage.world.mitra() for _ in range(10)]
+    await stage.raw.flushall()
+    seeded = await stage.kit.seeder.mend()
+
+    assert seeded.mitras == 10
+    assert (await stage.kit.mirror.counts()).available == len(mitras)
+    assert await stage.kit.seeder.diff() == []
+
+
+@pytest.mark.req("SW-02")
+async def test_a_reseed_makes_no_beat_younger_than_postgres_knows(stage):
+    """Ages travel, not times: the two servers' clocks need not agree."""
+    mitra = await stage.world.mitra(beat_age=40)
+    await stage.kit.seeder.reseed("test")
+    status = await stage.kit.mirror.status(mitra)
+
+    assert 40_000 <= status.beat_age_ms < 43_000
