@@ -22,6 +22,8 @@ class Settings(ServiceSettings):
     lost_seconds: Seconds = 30
     # How often a mitra's app sends a beat: a silence is longer than this plus LOST_SECONDS.
     heartbeat_seconds: Seconds = 20
+    fresh_limit_seconds: Seconds = 45
+    auto_offline_seconds: Seconds = 75
     warnings_seconds: str = "300,60,10"
     extension_answer_seconds: Seconds = 60
     expired_window_seconds: Seconds = 300

@@ -217,6 +217,15 @@ class BeatAckFrame(Frame):
     data: BeatAckData
 
 
+INCOMING: dict[str, type[BaseModel]] = {
+    "message": MessageData,
+    "read": SeqData,
+    "delivered": SeqData,
+    "typing": TypingData,
+    "beat": BeatData,
+    "resume": ResumeData,
+}
+
 OUT: tuple[type[Frame], ...] = (
     StateFrame,
     MessageFrame,
