@@ -2,7 +2,6 @@
 
 import asyncio
 import dataclasses
-import json
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -219,12 +218,11 @@ class JwksKeys:
 def parse_jwks(raw: bytes) -> dict[str, Any]:
     """Return the ES256 public keys of a key set by id; ValueError when there is none."""
     keys: dict[str, Any] = {}
-    document = json.loads(raw)
-    if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
-        raise ValueError("no key set")
-    if not all(isinstance(item, dict) for item in document["keys"]):
-        raise ValueError("no key set")
-    for item in jwt.PyJWKSet.from_dict(document).keys:
+    try:
+        items = jwt.PyJWKSet.from_json(raw.decode()).keys
+    except (AttributeError, TypeError) as error:
+        raise ValueError("this is no key set") from error
+    for item in items:
         kid, algorithm = item.key_id, item.algorithm_name
         if kid and algorithm == "ES256" and item.public_key_use in (None, "sig"):
             keys[kid] = item.key
