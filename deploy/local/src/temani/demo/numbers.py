@@ -97,9 +97,10 @@ class Summary:
     sessions_extended: int
     messages: int
     requests: int
-    violations: list[str]
+    violations: int
+    violation_texts: list[str]
     latency_ms: dict[str, dict[str, float]]
-    paths: dict[str, int]
+    paths_walked: dict[str, int]
     missing_paths: list[str]
     counts: dict[str, int]
     surprises: dict[str, int]

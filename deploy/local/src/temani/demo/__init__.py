@@ -1,0 +1,7 @@
+"""The demo: people, played by bots, against the running stack."""
+
+from temani.demo.command import main
+from temani.demo.numbers import Summary
+from temani.demo.run import run_demo
+
+__all__ = ["Summary", "main", "run_demo"]
