@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.support import Databases, TestDatabase
+
 from common.bus import Bus
 from common.clock import SystemClock
 from common.db import Database
 from common.migrate import migrate
 from common.runner import Runner
-
-from tests.support import Databases, TestDatabase
 
 SERVICE = "auth"
 

@@ -9,6 +9,8 @@ from uuid import UUID, uuid4
 
 import pytest
 import structlog
+from pydantic import BaseModel
+
 from common import baseline, trace
 from common.bus import (
     Bus,
@@ -27,7 +29,6 @@ from common.ids import new_id
 from common.realtime import Fanout
 from common.runner import Runner
 from common.testing import Proxy, eventually
-from pydantic import BaseModel
 from temani.servers import Nats
 
 
@@ -37,14 +38,20 @@ def fresh_subject() -> str:
 
 
 class Thing(Heard):
+    """What the consumer uses."""
+
     thing_id: UUID
 
 
 class Ask(BaseModel):
+    """A command."""
+
     number: int
 
 
 class Answer(BaseModel):
+    """Its answer."""
+
     double: int
 
 
@@ -77,6 +84,7 @@ class Listener:
         delivery.parse(Thing)
 
     def times(self, event_id: UUID) -> int:
+        """How often this event was delivered."""
         return self.seen.count(event_id)
 
 
@@ -87,6 +95,7 @@ def quick_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def waiting(db: Database, durable: str) -> list[tuple[UUID | None, str]]:
+    """What lies buried for this consumer."""
     letters = await DeadLetters(db).waiting(1000)
     return [(letter.event_id, letter.reason) for letter in letters if letter.consumer == durable]
 

@@ -1,3 +1,4 @@
+# ruff: noqa: PT012, SIM117 - what must raise is the transaction around the statements
 """The pool fails fast, says what failed, and is well again as soon as Postgres is."""
 
 import asyncio
@@ -7,6 +8,9 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from tests.support import TestDatabase
+from yarl import URL
+
 from common import baseline, inbox
 from common.db import (
     Busy,
@@ -20,9 +24,6 @@ from common.db import (
 from common.ids import new_id
 from common.testing import Proxy, eventually
 from temani.servers import Postgres
-from yarl import URL
-
-from tests.support import TestDatabase
 
 
 @pytest.fixture
@@ -51,6 +52,7 @@ async def wire(plumbed: TestDatabase) -> AsyncIterator[tuple[Proxy, Database]]:
 
 
 async def ping(db: Database) -> bool:
+    """Whether the pool answers."""
     try:
         async with db.connection() as connection:
             return await connection.fetchval("SELECT 1") == 1
@@ -150,7 +152,7 @@ async def test_retries_end(table: Database) -> None:
 
 
 async def test_the_roles_limits_arrive_as_unavailable(table: Database) -> None:
-    """A transaction that idles is ended by the server; the caller sees Unavailable, not a riddle."""
+    """A transaction that idles is ended by the server; the caller sees Unavailable."""
     with pytest.raises(ConnectionLost):
         async with table.transaction() as tx:
             await tx.execute("SET LOCAL idle_in_transaction_session_timeout = '100ms'")

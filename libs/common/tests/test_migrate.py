@@ -4,26 +4,29 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from common.migrate import MigrationError, migrate, read, schema_version, statements
-
 from tests.support import TestDatabase
+
+from common.migrate import MigrationError, migrate, read, schema_version, statements
 
 _PLUMBING = 4
 
 
 def write(folder: Path, name: str, text: str) -> Path:
+    """Put a file into the folder."""
     file = folder / name
     file.write_text(text)
     return file
 
 
 async def run(database: TestDatabase, folder: Path, **options: str) -> list[str]:
+    """Migrate the schema auth."""
     url = database.url("auth_migrate")
     return await migrate(url, service="auth", folder=folder, **options)  # type: ignore[arg-type]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
+    """Three files: two before new code, one after it."""
     write(tmp_path, "0001_pre_things.sql", "CREATE TABLE things (id int PRIMARY KEY, n int);")
     write(
         tmp_path,
@@ -139,7 +142,8 @@ async def test_a_broken_index_is_built_anew(empty_database: TestDatabase, folder
     write(
         folder,
         "0006_pre_once.sql",
-        "-- no-transaction\nCREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS things_once ON things (n);",
+        "-- no-transaction\n"
+        "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS things_once ON things (n);",
     )
 
     assert await run(empty_database, folder) == ["0006_pre_once"]

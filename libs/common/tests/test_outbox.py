@@ -6,6 +6,8 @@ from typing import ClassVar
 from uuid import UUID, uuid4
 
 import pytest
+from tests.support import TestDatabase
+
 from common.bus import Bus, Delivery, Event
 from common.clock import SystemClock
 from common.db import Database
@@ -13,15 +15,16 @@ from common.outbox import Outbox
 from common.runner import Runner
 from common.testing import eventually
 
-from tests.support import TestDatabase
-
 
 class LoginMade(Event):
+    """An event of the test."""
+
     subject: ClassVar[str] = "evt.auth.login_made.v1"
     login_id: UUID
 
 
 def made() -> LoginMade:
+    """A fresh event."""
     return LoginMade(login_id=uuid4(), at=datetime.now(UTC))
 
 
@@ -41,15 +44,18 @@ class Heard:
         self.deliveries.append(delivery)
 
     def has(self, login_id: UUID) -> bool:
+        """Whether an event with this id has arrived."""
         return str(login_id) in " ".join(d.body.decode() for d in self.deliveries)
 
 
 @pytest.fixture
 async def outbox(db: Database, bus: Bus, runner: Runner, clock: SystemClock) -> Outbox:
+    """The outbox under test."""
     return Outbox(service="auth", db=db, bus=bus, runner=runner, clock=clock)
 
 
 async def unpublished(db: Database) -> int:
+    """How many rows have no acknowledgement."""
     async with db.connection() as connection:
         return int(
             await connection.fetchval("SELECT count(*) FROM outbox WHERE published_at IS NULL")
@@ -82,7 +88,7 @@ async def test_rolled_back_event_is_never_told(outbox: Outbox, db: Database, bus
     heard = Heard(bus)
     lost, kept = made(), made()
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012 - the transaction raises it on
         async with db.transaction() as tx:
             await outbox.append(tx, lost)
             raise ZeroDivisionError

@@ -56,7 +56,8 @@ def main(
     if command == "check-settings":
         _say(_shown(loaded))
         sys.exit(OK)
-    log.configure(service, level=loaded.log_level, fmt=loaded.log_format)
+    out = sys.stdout if command == "run" else sys.stderr
+    log.configure(service, level=loaded.log_level, fmt=loaded.log_format, to=out)
     match command:
         case "run":
             code = run_service(service, settings=loaded, build=build)

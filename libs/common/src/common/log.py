@@ -4,7 +4,7 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
-from typing import Any, Literal, cast
+from typing import Any, Literal, TextIO, cast
 
 import orjson
 import structlog
@@ -21,8 +21,12 @@ _URL_PASSWORD = re.compile(r"(://[^:/@\s]+:)[^@/\s]+@")
 _HIDDEN = "***"
 
 
-def configure(service: str, *, level: str, fmt: str) -> None:
-    """Send structlog and the standard library's logging through one renderer to stdout."""
+def configure(service: str, *, level: str, fmt: str, to: TextIO | None = None) -> None:
+    """Send structlog and the standard library's logging through one renderer to stdout.
+
+    A command whose answer goes to stdout sends its log `to` stderr.
+    """
+    out = to or sys.stdout
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -37,11 +41,11 @@ def configure(service: str, *, level: str, fmt: str) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(out)
     handler.setFormatter(
         ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[ProcessorFormatter.remove_processors_meta, *_renderers(fmt)],
+            processors=[ProcessorFormatter.remove_processors_meta, *_renderers(fmt, out)],
         )
     )
     root = logging.getLogger()
@@ -79,9 +83,9 @@ def _service_adder(service: str) -> Processor:
     return add
 
 
-def _renderers(fmt: str) -> list[Processor]:
+def _renderers(fmt: str, out: TextIO) -> list[Processor]:
     wanted: Literal["json", "console"] = "console" if fmt == "console" else "json"
-    if fmt == "auto" and sys.stdout.isatty():
+    if fmt == "auto" and out.isatty():
         wanted = "console"
     if wanted == "console":
         return [redact, structlog.dev.ConsoleRenderer()]

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import logging
 import os
 import signal
 import threading
@@ -38,23 +39,23 @@ _BACKLOG = 1024
 
 def run_service(service: str, *, settings: S, build: Build[S]) -> int:
     """Run until SIGTERM or SIGINT and return the exit code."""
-    return asyncio.run(_live(service, settings=settings, build=build))
-
-
-async def _live(service: str, *, settings: S, build: Build[S]) -> int:
-    asked = _signals()
     runner = Runner()
+    with asyncio.Runner() as loop:
+        code = loop.run(_live(service, settings=settings, build=build, runner=runner))
+        if runner.stuck:
+            # Closing the loop would wait for them for ever; everything else is closed.
+            logging.shutdown()
+            os._exit(code)
+    return code
+
+
+async def _live(service: str, *, settings: S, build: Build[S], runner: Runner) -> int:
+    asked = _signals()
     app = await _unless(asked, build(settings, runner))
     if app is None:
         await runner.stop()
         return OK if asked.is_set() else FAILED
-    listener = EdgeRunner(
-        app,
-        access_log=None,
-        handle_signals=False,
-        keepalive_timeout=baseline.HTTP_KEEPALIVE_TIMEOUT,
-        shutdown_timeout=baseline.HTTP_SHUTDOWN_TIMEOUT,
-    )
+    listener = listener_of(app)
     health = app[HEALTH]
     try:
         await _listen(listener, settings)
@@ -70,6 +71,17 @@ async def _live(service: str, *, settings: S, build: Build[S]) -> int:
     await asked.wait()
     await _leave(runner, listener, health)
     return OK
+
+
+def listener_of(app: web.Application) -> web.AppRunner:
+    """Return what serves the application, with our time limits instead of aiohttp's."""
+    return EdgeRunner(
+        app,
+        access_log=None,
+        handle_signals=False,
+        keepalive_timeout=baseline.HTTP_KEEPALIVE_TIMEOUT,
+        shutdown_timeout=baseline.HTTP_SHUTDOWN_TIMEOUT,
+    )
 
 
 async def _listen(listener: web.AppRunner, settings: ServiceSettings) -> None:

@@ -51,14 +51,20 @@ class Runner:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[object]] = set()
         self._patient: set[asyncio.Task[object]] = set()
-        self._pulses: list[Pulse] = []
+        self._wakers: list[Callable[[], None]] = []
         self._closers: list[Callable[[], Awaitable[None]]] = []
         self._stopping = asyncio.Event()
+        self._stopped = False
 
     @property
     def stopping(self) -> bool:
         """Whether the process is on its way out: take no new work."""
         return self._stopping.is_set()
+
+    @property
+    def stuck(self) -> list[str]:
+        """The tasks that outlived stop(): they swallow every cancellation."""
+        return [task.get_name() for task in self._tasks] if self._stopped else []
 
     async def until_stopping(self) -> None:
         """Return when the process starts to stop."""
@@ -72,6 +78,8 @@ class Runner:
         A patient loop looks at `stopping` itself and may finish what it holds before it is
         cancelled.
         """
+        if self._refuses(name):
+            return
         self._hold(self._supervise(name, loop), name=name, patient=patient)
 
     def every(
@@ -87,7 +95,7 @@ class Runner:
         An error is logged and counted; the rhythm goes on.
         """
         pulse = Pulse()
-        self._pulses.append(pulse)
+        self.on_stopping(pulse.now)
 
         async def beat() -> None:
             await pulse.wait(seconds * jitter * random.random())
@@ -100,7 +108,14 @@ class Runner:
 
     def background(self, awaitable: Coroutine[Any, Any, object], *, name: str) -> None:
         """Run a one-off beside the caller; its error is logged and counted."""
+        if self._refuses(name):
+            awaitable.close()
+            return
         self._hold(self._attempt(name, awaitable), name=name, patient=True)
+
+    def on_stopping(self, wake: Callable[[], None]) -> None:
+        """Call `wake` at the start of the stop: a patient loop need not sleep to its end."""
+        self._wakers.append(wake)
 
     def on_stop(self, close: Callable[[], Awaitable[None]]) -> None:
         """Call `close` when the process stops, after the tasks, last registered first."""
@@ -110,8 +125,8 @@ class Runner:
         """Finish what is at hand, cancel the rest, close in reverse order: in `budget` seconds."""
         deadline = time.monotonic() + budget
         self._stopping.set()
-        for pulse in self._pulses:
-            pulse.now()
+        for wake in self._wakers:
+            wake()
         for task in self._tasks - self._patient:
             task.cancel()
         await self._wait(self._patient, seconds=min(2.0, budget / 4))
@@ -119,8 +134,14 @@ class Runner:
         while self._closers:
             left = max(0.2, deadline - time.monotonic())
             await self._close(self._closers.pop(), seconds=min(_CLOSE_EACH, left))
+        self._stopped = True
         # A closer may have left one-offs behind.
-        await self._cancel(until=max(deadline, time.monotonic() + 0.2))
+        await self._cancel(until=time.monotonic() + 2 * _CANCEL_AGAIN)
+
+    def _refuses(self, name: str) -> bool:
+        if self._stopped:
+            _log.warning("task_refused", task=name)
+        return self._stopped
 
     def _hold(self, work: Coroutine[Any, Any, object], *, name: str, patient: bool) -> None:
         task = asyncio.get_running_loop().create_task(work, name=name)

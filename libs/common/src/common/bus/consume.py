@@ -96,10 +96,11 @@ class Consumer:
         self._inbox = inbox
         self._ensured = False
         # Whoever waits for an answer to the old inbox waits in vain.
-        self._arrived.put_nowait(None)
+        self._wake()
 
     async def run(self) -> None:
         """Pull and handle until the process stops."""
+        self._runner.on_stopping(self._wake)
         misses = 0
         while not self._runner.stopping:
             if not await self._link.until_up(1.0) or not self._inbox:
@@ -148,6 +149,9 @@ class Consumer:
             error="The server stopped delivering it.",
             deliveries=baseline.CONSUMER_MAX_DELIVER,
         )
+
+    def _wake(self) -> None:
+        self._arrived.put_nowait(None)
 
     async def _put(self, message: Msg) -> None:
         self._arrived.put_nowait(message)

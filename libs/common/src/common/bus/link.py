@@ -165,7 +165,8 @@ class Link:
     async def _on_disconnected(self) -> None:
         with contextlib.suppress(Exception):
             self._note()
-            _log.warning("bus_disconnected")
+            if self._client is not None:
+                _log.warning("bus_disconnected")
 
     async def _on_reconnected(self) -> None:
         with contextlib.suppress(Exception):

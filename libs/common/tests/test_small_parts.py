@@ -1,0 +1,158 @@
+"""Identifiers, time, settings, logs, traces."""
+
+import asyncio
+import json
+import logging
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+
+import pytest
+import structlog
+
+from common import log, trace
+from common.clock import Clock, SystemClock
+from common.ids import new_id
+from common.settings import ServiceSettings, load_settings
+from common.testing import FakeClock, Proxy, eventually, free_port
+
+
+def test_ids_are_uuid_7_and_sort_by_time() -> None:
+    """Ids made one after the other are in order as far as the clock tells them apart."""
+    ids = [new_id() for _ in range(1000)]
+
+    assert {each.version for each in ids} == {7}
+    assert {each.variant for each in ids} == {"specified in RFC 4122"}
+    assert len(set(ids)) == 1000
+    first, last = ids[0], new_id()
+    assert first.int >> 80 <= last.int >> 80
+    made = datetime.fromtimestamp((last.int >> 80) / 1000, UTC)
+    assert abs(datetime.now(UTC) - made) < timedelta(seconds=5)
+
+
+def test_clocks_are_aware() -> None:
+    """The real clock speaks UTC; the fake one moves when told, and can be skewed."""
+    real: Clock = SystemClock()
+    assert real.now().utcoffset() == timedelta(0)
+    assert real.monotonic() <= real.monotonic()
+
+    fake = FakeClock()
+    before, tick = fake.now(), fake.monotonic()
+    assert fake.advance(5) == before + timedelta(seconds=5)
+    assert fake.monotonic() == tick + 5
+    fake.skew(timedelta(minutes=-2))
+    assert fake.now() < before
+    assert fake.monotonic() == tick + 5
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Upper-case names without a prefix; empty means absent; what was read does not change."""
+    monkeypatch.setenv("HTTP_PORT", "9103")
+    monkeypatch.setenv("LOG_LEVEL", "")
+    settings = load_settings(ServiceSettings)
+
+    assert settings.http_port == 9103
+    assert settings.log_level == "info"
+    with pytest.raises(ValueError, match="frozen"):
+        settings.http_port = 1  # type: ignore[misc]
+
+
+def test_wrong_settings_are_named_without_their_values(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A process with a wrong variable says which one, keeps its value to itself, and exits 2."""
+    monkeypatch.setenv("HTTP_PORT", "hunter2")
+    with pytest.raises(SystemExit) as exit_:
+        load_settings(ServiceSettings)
+
+    said = capsys.readouterr().err
+    assert exit_.value.code == 2
+    assert "HTTP_PORT" in said
+    assert "hunter2" not in said
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> StringIO:
+    """What a configured process writes."""
+    out = StringIO()
+    root = logging.getLogger()
+    kept, level = list(root.handlers), root.level
+    monkeypatch.setattr("sys.stdout", out)
+    log.configure("test", level="info", fmt="json")
+    yield out
+    root.handlers[:] = kept
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def test_logs_are_json_lines_without_secrets(lines: StringIO) -> None:
+    """Structured, with service and level; secrets by name and phones by shape are hidden."""
+    log.get_logger("unit").info(
+        "otp_sent",
+        refresh_token="abc",
+        phone="+6281234567890",
+        detail="sent to +6281234567890",
+        where="postgresql://auth:pw123@db/temani",
+        attempts=2,
+    )
+    logging.getLogger("library").warning("from %s", "elsewhere")
+
+    ours, theirs = (json.loads(line) for line in lines.getvalue().splitlines())
+    assert ours["event"] == "otp_sent"
+    assert ours["service"] == "test"
+    assert ours["level"] == "info"
+    assert ours["attempts"] == 2
+    assert "6281234567890" not in lines.getvalue()
+    assert "pw123" not in lines.getvalue()
+    assert ours["refresh_token"] == "***"
+    assert theirs["event"] == "from elsewhere"
+
+
+def test_levels_below_the_threshold_are_silent(lines: StringIO) -> None:
+    """Debug lines cost and write nothing at level info."""
+    log.get_logger("unit").debug("quiet")
+    assert lines.getvalue() == ""
+
+
+def test_a_trace_goes_on_across_processes() -> None:
+    """A received traceparent keeps its trace with a new span; nonsense starts a new one."""
+    received = f"00-{'a' * 32}-{'b' * 16}-01"
+    with trace.continued(received) as header:
+        assert header.split("-")[1] == "a" * 32
+        assert header.split("-")[2] != "b" * 16
+        assert trace.traceparent().split("-")[1] == "a" * 32
+        assert structlog.contextvars.get_contextvars()["trace_id"] == "a" * 32
+    with trace.continued("nonsense") as header:
+        assert header.split("-")[1] != "a" * 32
+    assert "trace_id" not in structlog.contextvars.get_contextvars()
+
+
+async def test_the_proxy_cuts_and_heals() -> None:
+    """What it holds back arrives after healing; what it refuses is refused."""
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(100):
+            writer.write(data)
+        writer.close()
+
+    server = await asyncio.start_server(echo, "127.0.0.1", free_port())
+    async with server, Proxy(server.sockets[0].getsockname()[1]) as wire:
+        reader, writer = await asyncio.open_connection("127.0.0.1", wire.port)
+        wire.blackhole()
+        writer.write(b"late")
+        answer = asyncio.ensure_future(reader.read(100))
+        await asyncio.wait((answer,), timeout=0.1)
+        assert not answer.done()
+        wire.heal()
+        assert await answer == b"late"
+        wire.refuse()
+        with pytest.raises(ConnectionError):
+            await reader.readexactly(1)
+        writer.close()
+
+
+async def test_eventually_waits_and_gives_up() -> None:
+    """It returns the first truthy answer, and fails when there is none in time."""
+    answers = iter([0, None, "yes"])
+    assert await eventually(lambda: next(answers)) == "yes"
+    with pytest.raises(AssertionError, match="not within"):
+        await eventually(lambda: False, timeout=0.05)
