@@ -89,6 +89,7 @@ async def test_the_winner_gets_a_session_in_the_same_commit(world: World) -> Non
         "SELECT request_id, mitra_id, state, price_idr FROM chat.sessions WHERE id = $1",
         accepted.session_id,
     )
+    assert row is not None
     assert (request.id, winner, "pending_payment", 15000) == tuple(row)
     assert await world.offer_states(request.id) == ["accepted", "withdrawn"]
     assert [loser] == [one.mitra_id for one in accepted.withdrawn]

@@ -16,7 +16,7 @@ from common.ids import new_id
 from common.outbox import Outbox
 from common.runner import Runner
 from pairing import store
-from pairing.domain import Blast, PairingRequest, Tier, Wish
+from pairing.domain import Blast, PairingRequest, Wish
 from pairing.settings import Settings
 
 TIER = "chat-15"
@@ -24,7 +24,7 @@ TIER = "chat-15"
 
 def settings_for(**changes: Any) -> Settings:
     """Settings with long deadlines, so that only what the test moves on is due."""
-    return Settings(_env_file=None, **changes)  # type: ignore[call-arg]  # pydantic-settings' own argument
+    return Settings(_env_file=None, **changes)
 
 
 @dataclass
@@ -187,6 +187,3 @@ class World:
 async def all_of(*calls: Any) -> list[Any]:
     """Run calls side by side; errors are results."""
     return await asyncio.gather(*calls, return_exceptions=True)
-
-
-FREE_TIER = Tier(TIER, 1, 900, 15000)
