@@ -88,7 +88,11 @@ def _renderers(fmt: str, out: TextIO) -> list[Processor]:
     if fmt == "auto" and out.isatty():
         wanted = "console"
     if wanted == "console":
-        return [redact, structlog.dev.ConsoleRenderer()]
+        # Not the rich one: it prints local variables, and among them tokens and phones.
+        return [
+            redact,
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+        ]
     return [
         structlog.processors.format_exc_info,
         redact,
