@@ -170,6 +170,22 @@ async def test_dead_letter_can_be_replayed(bus: Bus, db: Database) -> None:
     assert await waiting(db, listener.durable) == []
 
 
+async def test_what_the_server_gave_up_is_buried(bus: Bus, db: Database) -> None:
+    """When every delivery ended in a crash the server's advisory leads to a dead letter."""
+    bus.bury_in(db)
+    listener = Listener(bus)
+    event_id = await publish(bus, listener.subject)
+    await eventually(lambda: listener.times(event_id))
+    advisory = f"$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.AUTH.{listener.durable}"
+
+    bus.tell(advisory, b'{"stream_seq": %d}' % await bus.last_seq("AUTH"))
+
+    async def buried() -> bool:
+        return (event_id, "exhausted") in await waiting(db, listener.durable)
+
+    await eventually(buried)
+
+
 async def test_event_without_id_is_malformed(bus: Bus, db: Database) -> None:
     """An event that nobody could recognise again is buried, not handled."""
     bus.bury_in(db)

@@ -73,6 +73,8 @@ class Outbox:
         self._bus = bus
         self._clock = clock
         self._fresh: asyncio.Queue[Row] = asyncio.Queue(_LINE)
+        # What the fast path still has to say; our own relay leaves it alone, however long it takes.
+        self._in_memory: set[UUID] = set()
         self._acknowledged: deque[tuple[Row, PubAck]] = deque()
         self._marks = asyncio.Event()
         self._breaker = _Breaker(clock)
@@ -131,10 +133,15 @@ class Outbox:
                 self._fresh.put_nowait(row)
             except asyncio.QueueFull:
                 return
+            self._in_memory.add(row.id)
 
     async def _tell_fresh(self) -> None:
         while True:
-            await self._publish(await self._fresh.get(), path="memory")
+            row = await self._fresh.get()
+            try:
+                await self._publish(row, path="memory")
+            finally:
+                self._in_memory.discard(row.id)
 
     async def _publish(self, row: Row, *, path: str) -> bool:
         """Publish one event; without an acknowledgement nothing is known and the relay repeats."""
@@ -184,9 +191,8 @@ class Outbox:
     async def _relay_once(self) -> None:
         while self._bus.up and self._breaker.closed:
             rows = await self._claim()
-            if not rows:
-                return
-            told = await asyncio.gather(*(self._publish(row, path="relay") for row in rows))
+            mine = [row for row in rows if row.id not in self._in_memory]
+            told = await asyncio.gather(*(self._publish(row, path="relay") for row in mine))
             await self._mark()
             self._breaker.note(all(told))
             if len(rows) < baseline.OUTBOX_BATCH:
