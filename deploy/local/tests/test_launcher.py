@@ -1,6 +1,7 @@
 """What the launcher keeps, prints and refuses; how it watches what it started."""
 
 import asyncio
+import importlib
 import json
 import stat
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from common.testing import eventually
-from temani import banner, keys, layout, ports, process, profiles, state
+from temani import banner, environment, keys, layout, ports, process, profiles, state
 from temani.main import build_parser, main
 from temani.process import Process
 from temani.supervisor import Supervisor
@@ -101,6 +102,37 @@ def test_profiles_are_whole(name: str) -> None:
     assert profile.tiers
     assert len({mitra.phone for mitra in profile.mitras}) == 12
     assert all(key.isupper() and value for key, value in profile.settings.items())
+
+
+@pytest.mark.parametrize("service", layout.SERVICES)
+@pytest.mark.parametrize("name", profiles.names())
+def test_every_service_accepts_every_profile(
+    name: str, service: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The settings of a profile pass each service's own checks, as the launcher hands them over."""
+    addresses = environment.Addresses(
+        gateway_port=8080,
+        providers_port=8090,
+        postgres_admin_url="postgresql://postgres:secret@127.0.0.1:15432/postgres",
+        valkey_url="valkey://127.0.0.1:16379/0",
+        nats_url="nats://127.0.0.1:14222",
+        service_ports={each: [9101 + n] for n, each in enumerate(layout.SERVICES)},
+    )
+    env = environment.for_service(
+        service,
+        0,
+        addresses=addresses,
+        keys=keys.load(tmp_path / "secrets"),
+        profile=profiles.load(name),
+    )
+    for variable, value in env.items():
+        monkeypatch.setenv(variable, value)
+    settings = importlib.import_module(f"{service}.settings").Settings()
+    assert settings.http_port == addresses.service_ports[service][0]
+    for variable, value in profiles.load(name).settings.items():
+        field = variable.lower()
+        if hasattr(settings, field) and isinstance(getattr(settings, field), float):
+            assert getattr(settings, field) == float(value)
 
 
 def test_profiles_share_their_tiers() -> None:
