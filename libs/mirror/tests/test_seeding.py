@@ -28,9 +28,7 @@ class Paused(Truth):
 def paused_seeder(stage) -> tuple[Seeder, Paused]:
     truth = Paused(stage.db)
     kit = stage.kit
-    return Seeder(
-        mirror=kit.mirror, link=kit.mirror._link, truth=truth, clock=SystemClock()
-    ), truth
+    return Seeder(mirror=kit.mirror, link=kit.mirror._link, truth=truth, clock=SystemClock()), truth
 
 
 @pytest.mark.req("AV-09")

@@ -1,0 +1,210 @@
+"""Whatever happened, in whatever order: after quiescence the mirror equals a reseed from Postgres.
+
+Facts are lost, held back and told late, Valkey is emptied or damaged, Postgres changes its history.
+"""
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import pytest
+import valkey.asyncio as valkey_client
+from common.clock import SystemClock
+from common.db import Database
+from common.runner import Runner
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+from mirror import Limits, MirrorUnavailable, open_mirror
+from mirror.testing import World
+from mirror.truth import Truth
+
+ways = st.sampled_from(["told", "lost", "held"])
+KEYS = ("online", "available", "deactivated", "load", "versions", "seed")
+
+
+class Scene:
+    """The servers' side of a run, in a loop of its own: rules are plain functions."""
+
+    def __init__(self, addresses: tuple[str, str, str]) -> None:
+        self.loop = asyncio.Runner()
+        self.loop.run(self.open(*addresses))
+
+    async def open(self, database_url: str, admin_url: str, valkey_url: str) -> None:
+        self.admin = await asyncpg.connect(admin_url)
+        self.world = World(self.admin)
+        self.raw = valkey_client.Valkey.from_url(valkey_url)
+        self.runner = Runner()
+        self.db = await Database.connect(database_url, name="machine", max_size=3)
+        self.truth = Truth(self.db)
+        self.kit = await open_mirror(valkey_url, self.db, self.runner, SystemClock(), Limits())
+
+    async def clean(self) -> None:
+        await self.admin.execute(
+            "TRUNCATE availability.mitra_status, availability.online_intervals,"
+            " availability.leases, auth.people, chat.loads;"
+            " UPDATE availability.pg_epoch SET epoch = epoch + 1"
+        )
+        await self.raw.flushall()
+
+    async def close(self) -> None:
+        await self.runner.stop()
+        await self.db.close()
+        await self.raw.aclose()
+        await self.admin.close()
+
+    async def dump(self) -> dict[str, Any]:
+        """Return all facts that the mirror holds; times of beats aside."""
+        return {
+            "online": set(await self.raw.zrange("{mitras}:online", 0, -1)),
+            "available": set(await self.raw.zrange("{mitras}:available", 0, -1)),
+            "deactivated": set(await self.raw.smembers("{mitras}:deactivated")),
+            "load": await self.raw.hgetall("{mitras}:load"),
+            "versions": await self.raw.hgetall("{mitras}:versions"),
+        }
+
+
+class Machine(RuleBasedStateMachine):
+    """Random owners, a random wire, a random Valkey."""
+
+    scene: Scene
+    mitras = Bundle("mitras")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: list[Any] = []
+        self.run(self.scene.clean())
+
+    def run(self, work: Any) -> Any:
+        return self.scene.loop.run(work)
+
+    @initialize(target=mitras)
+    def begin(self):
+        self.run(self.scene.kit.seeder.mend())
+        return multiple(*(self.run(self.scene.world.mitra(online=n > 0)) for n in range(3)))
+
+    @rule(target=mitras, online=st.booleans(), active=st.booleans(), way=ways)
+    def arrive(self, online, active, way):
+        mitra = self.run(self.scene.world.mitra(online=online, active=active))
+        self.tell(mitra, way)
+        return mitra
+
+    @rule(mitra=mitras, online=st.booleans(), way=ways)
+    def wish(self, mitra, online, way):
+        world = self.scene.world
+        self.run(world.online(mitra) if online else world.offline(mitra))
+        self.tell(mitra, way)
+
+    @rule(mitra=mitras, active=st.booleans(), way=ways)
+    def switch(self, mitra, active, way):
+        self.run(self.scene.world.active(mitra, active=active))
+        self.tell(mitra, way)
+
+    @rule(mitra=mitras, load=st.integers(0, 4), capacity=st.integers(1, 4), way=ways)
+    def work(self, mitra, load, capacity, way):
+        self.run(self.scene.world.load(mitra, load, capacity=capacity))
+        self.tell(mitra, way)
+
+    @rule(mitra=mitras)
+    def beat(self, mitra):
+        self.run(self.scene.kit.beats.beat(mitra))
+
+    @rule(place=st.integers(0, 20), twice=st.booleans())
+    def tell_late(self, place, twice):
+        if self.held:
+            rows = self.held.pop(place % len(self.held))
+            for _ in range(1 + twice):
+                self.run(self.apply(rows))
+
+    @rule()
+    def empty_valkey(self):
+        self.run(self.scene.raw.flushall())
+
+    @rule(key=st.sampled_from(KEYS))
+    def damage(self, key):
+        self.run(self.scene.raw.delete("{mitras}:" + key))
+
+    @rule()
+    def step(self):
+        self.run(self.guarded(self.scene.kit.seeder.reconcile()))
+
+    @rule()
+    def reseed(self):
+        self.run(self.scene.kit.seeder.reseed("test"))
+
+    @rule(mitra=mitras, online=st.booleans())
+    def fail_over(self, mitra, online):
+        """Postgres came back older: her version is lower than what was told."""
+        self.run(self.scene.world.new_history())
+        self.run(
+            self.scene.admin.execute(
+                "UPDATE availability.mitra_status SET version = 1, is_online = $2,"
+                " went_online_at = clock_timestamp(), last_heartbeat_at = clock_timestamp()"
+                " WHERE mitra_id = $1",
+                mitra,
+                online,
+            )
+        )
+
+    def tell(self, mitra, way):
+        if way == "lost":
+            return
+        rows = self.run(self.scene.truth.rows_of([mitra]))
+        if way == "held":
+            self.held.append(rows)
+        else:
+            self.run(self.apply(rows))
+
+    async def apply(self, rows):
+        await self.guarded(
+            self.scene.kit.mirror.apply([fact for row in rows for fact in row.facts()])
+        )
+
+    async def guarded(self, work):
+        try:
+            return await work
+        except MirrorUnavailable:
+            return None
+
+    def teardown(self):
+        for rows in self.held:
+            self.run(self.apply(rows))
+        self.run(self.scene.kit.seeder.mend())
+        self.run(self.scene.kit.seeder.reconcile())
+        while not self.run(self.scene.kit.seeder.reconcile()).turned:
+            pass
+        self.run(self.guarded(self.scene.kit.seeder.mend()))
+        settled = self.run(self.scene.dump())
+        drift = self.run(self.scene.kit.seeder.diff())
+        self.run(self.scene.raw.flushall())
+        self.run(self.scene.kit.seeder.mend())
+
+        assert drift == []
+        assert settled == self.run(self.scene.dump())
+
+
+@pytest.mark.req("AV-02", "AV-09", "AV-10")
+def test_the_mirror_equals_a_reseed(database_url, valkey_url):
+    """Random owners, losses, delays, damage and failovers: mirror == reseed(Postgres)."""
+    Machine.scene = Scene((*database_url, valkey_url))
+    try:
+        run_state_machine_as_test(
+            Machine,
+            settings=settings(
+                max_examples=30,
+                stateful_step_count=20,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
+                database=None,
+            ),
+        )
+    finally:
+        Machine.scene.loop.run(Machine.scene.close())
+        Machine.scene.loop.close()
