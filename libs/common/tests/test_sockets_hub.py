@@ -17,7 +17,7 @@ from common.runner import Runner
 from common.sockets import Connection, Frame, Frames, Hub, SocketLimits
 from common.testing import FakeClock, eventually, load_problem
 from common.testing.tokens import FakeRevocations, Mint
-from common.web import Health, build_app
+from common.web import ALLOWED_ORIGINS, Health, build_app
 
 Client = TestClient[Any, Any]
 Socket = ClientWebSocketResponse
@@ -252,6 +252,22 @@ async def test_pages_of_other_hosts_are_refused(
     with pytest.raises(WSServerHandshakeError) as error:
         await client.ws_connect("/ws", headers=headers)
     assert status == error.value.status
+
+
+async def test_an_allow_list_decides_alone(stage: Stage) -> None:
+    """With a list only its origins open sockets, the own host included only when listed."""
+    stage.app[ALLOWED_ORIGINS] = ("https://app.temani.example",)
+    async with TestClient(TestServer(stage.app)) as client:
+        headers = {"Authorization": f"Bearer {stage.mint.token()}"}
+        listed = await client.ws_connect(
+            "/ws", headers={**headers, "Origin": "https://APP.temani.example"}
+        )
+        with pytest.raises(WSServerHandshakeError):
+            await client.ws_connect(
+                "/ws", headers={**headers, "Origin": f"http://{client.host}:{client.port}"}
+            )
+
+        assert await state(listed)
 
 
 async def test_only_handshakes_are_served(client: Client) -> None:

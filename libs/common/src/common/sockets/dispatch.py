@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+import asyncpg
+
 from common.db import Unavailable
 from common.log import get_logger
 from common.revocation import LoginRevoked
@@ -81,6 +83,9 @@ def error_frame(error: Exception, *, frame_id: str | None) -> ErrorFrame:
     if isinstance(error, InvalidFrame):
         data = ErrorData(code=error.code, detail=str(error), errors=error.errors)
         return ErrorFrame(id=error.frame_id or frame_id, data=data)
+    if isinstance(error, asyncpg.DataError):
+        log.warning("value_reached_the_database", exc_info=error)
+        error = problems.InvalidValue()
     code = getattr(type(error), "code", None)
     if not isinstance(code, str):
         log.error("frame_failed", exc_info=error)

@@ -31,7 +31,7 @@ from common.sockets.frames import (
 from common.sockets.limits import CloseCode, SocketLimits
 from common.sockets.registry import Registry
 from common.tokens import Caller, Verifier
-from common.web import middlewares, problems
+from common.web import ALLOWED_ORIGINS, middlewares, problems
 
 OnOpen = Callable[[Connection], Awaitable[Frame | None]]
 OnClose = Callable[[Connection], Awaitable[None]]
@@ -97,7 +97,8 @@ class Hub:
         async def handle(request: web.Request) -> web.StreamResponse:
             if self.draining or self._waiting >= self._limits.most_unauthenticated:
                 raise problems.ServiceUnavailable
-            handshake.check_request(request, allowed_origins=self._origins)
+            origins = self._origins or request.app.get(ALLOWED_ORIGINS, ())
+            handshake.check_request(request, allowed_origins=origins)
             token = handshake.header_token(request)
             caller = None if token is None else await self._identify(token, roles)
             websocket = web.WebSocketResponse(

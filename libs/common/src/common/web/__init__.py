@@ -1,6 +1,6 @@
 """The HTTP edge of a service: declared routes in, validated calls and problem documents out."""
 
-from common.web.app import HEALTH, build_app
+from common.web.app import ALLOWED_ORIGINS, HEALTH, build_app
 from common.web.context import Context, IdempotencyKey, Page, Reply
 from common.web.health import Health
 from common.web.problems import Problem
@@ -8,6 +8,7 @@ from common.web.routes import Operation, Routes
 from common.web.server import EdgeRunner
 
 __all__ = [
+    "ALLOWED_ORIGINS",
     "HEALTH",
     "Context",
     "EdgeRunner",

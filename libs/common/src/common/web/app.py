@@ -24,6 +24,7 @@ SocketHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 HEALTH = web.AppKey("health", Health)
 TRUSTED_HOPS = web.AppKey("trusted_hops", int)
+ALLOWED_ORIGINS = web.AppKey("allowed_origins", tuple[str, ...])
 
 log = get_logger("http")
 
@@ -150,6 +151,7 @@ def build_app(
     """Build the application of a service.
 
     Limits come from the argument, else from `settings.rate_limits`, else from the defaults.
+    `settings.allowed_origins` reaches the sockets of the application.
     """
     operations = [operation for group in routes for operation in group]
     if verifier is None and any(operation.roles is not None for operation in operations):
@@ -170,6 +172,7 @@ def build_app(
     )
     app[HEALTH] = health
     app[TRUSTED_HOPS] = settings.trusted_hops
+    app[ALLOWED_ORIGINS] = tuple(getattr(settings, "allowed_origins", ()))
     app.on_response_prepare.append(_stamp)
     for operation in operations:
         _add(app, operation.method, operation.path, edge.serve(operation))
