@@ -28,7 +28,9 @@ class Extensions:
         """Ask for more time; asking the same again returns the open extension."""
 
         async def work(tx: Work) -> Extension:
-            held = await holding.hold_mine(tx, session_id, customer_id, self._limits)
+            held = await holding.hold_mine(
+                tx, session_id, customer_id, self._limits, role="customer"
+            )
             if held.extension is not None:
                 if held.extension.tier.tier_id == tier_id:
                     return held.extension
@@ -94,7 +96,7 @@ class Extensions:
         self, tx: Work, session_id: UUID, extension_id: UUID, mitra_id: UUID
     ) -> tuple[Held, Extension]:
         """Hold the session of an open extension, or say how the extension was settled."""
-        held = await holding.hold_mine(tx, session_id, mitra_id, self._limits)
+        held = await holding.hold_mine(tx, session_id, mitra_id, self._limits, role="mitra")
         if held.extension is not None and held.extension.id == extension_id:
             return held, held.extension
         settled = await tx.find_extension(extension_id)

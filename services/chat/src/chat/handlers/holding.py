@@ -8,7 +8,7 @@ from chat import errors
 from chat.domain import extensions, payments, sessions, steps
 from chat.domain.facts import Held
 from chat.domain.payments import Payment
-from chat.domain.values import Limits
+from chat.domain.values import Limits, Role
 from chat.ports import SessionNoun, Work
 
 
@@ -20,10 +20,14 @@ async def hold(work: Work, session_id: UUID, limits: Limits) -> Held:
     return await catch_up(work, held, limits)
 
 
-async def hold_mine(work: Work, session_id: UUID, user_id: UUID, limits: Limits) -> Held:
-    """Lock a session for one of its parties and let it catch up."""
+async def hold_mine(
+    work: Work, session_id: UUID, user_id: UUID, limits: Limits, *, role: Role | None = None
+) -> Held:
+    """Lock a session for one of its parties (for the one of `role`) and let it catch up."""
     held = await work.hold(session_id)
     if held is None or not sessions.may_read(held.session, user_id):
+        raise errors.SessionNotFound
+    if role is not None and held.session.role_of(user_id) != role:
         raise errors.SessionNotFound
     return await catch_up(work, held, limits)
 

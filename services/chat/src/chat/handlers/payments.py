@@ -43,9 +43,9 @@ class Payments:
         """Return where to pay for a session or an extension; repeated it is the same place."""
 
         async def work(tx: Work) -> Payment:
-            held = await holding.hold_mine(tx, session_id, customer_id, self._limits)
-            if held.session.customer_id != customer_id:
-                raise errors.SessionNotFound
+            held = await holding.hold_mine(
+                tx, session_id, customer_id, self._limits, role="customer"
+            )
             extension = await _payable(tx, held, extension_id)
             expires_at = held.session.pay_by if extension is None else extension.pay_by
             assert expires_at is not None
