@@ -146,11 +146,13 @@ async def serving(
     runner = Runner()
     app = await build(settings, runner)
     listener = web.AppRunner(app, shutdown_timeout=1)
-    await listener.setup()
-    site = web.TCPSite(listener, "127.0.0.1", 0)
-    await site.start()
-    (address,) = listener.addresses
-    async with aiohttp.ClientSession() as client:
-        yield Site(world, f"http://127.0.0.1:{address[1]}", client)
-    await listener.cleanup()
-    await runner.stop(budget=4)
+    try:
+        await listener.setup()
+        site = web.TCPSite(listener, "127.0.0.1", 0)
+        await site.start()
+        (address,) = listener.addresses
+        async with aiohttp.ClientSession() as client:
+            yield Site(world, f"http://127.0.0.1:{address[1]}", client)
+    finally:
+        await listener.cleanup()
+        await runner.stop(budget=4)

@@ -168,9 +168,7 @@ def _wire(settings: Settings, runner: Runner, outside: Outside) -> Inside:
     )
 
     def ring_soon(request_id: UUID) -> None:
-        # Whatever becomes of this, the ring is due in the row, and the alarm looks after it.
-        alarm.within(1)
-        runner.background(rings.send(request_id), name="first-ring")
+        runner.background(rings.send_first(request_id), name="first-ring")
 
     def tell_soon(request_id: UUID) -> None:
         runner.background(announcer.read_and_tell(request_id), name="tell-customer")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from common.db import Unavailable
 from common.log import get_logger
 from pairing.domain import Accepted, Beacon, Blast, Ended, Mitra, PairingRequest, Withdrawal
 from pairing.handlers.render import beacon_view, offer_view, request_view, withdrawn_view
@@ -61,12 +62,17 @@ class Announcer:
             await self.read_and_tell(request_id)
 
     async def read_and_tell(self, request_id: UUID) -> None:
-        """Read where the request stands now and tell its customer."""
-        request = await self._requests.request(request_id)
-        if request is None:
-            _log.warning("request_gone", request_id=request_id)
+        """Read where the request stands now and tell its customer; a hint, so it may fail."""
+        try:
+            request = await self._requests.request(request_id)
+            if request is None:
+                _log.warning("request_gone", request_id=request_id)
+                return
+            mitra_id = request.mitra_id
+            mitra = None if mitra_id is None else await self._requests.mitra(mitra_id)
+        except Unavailable as error:
+            _log.warning("customer_not_told", request_id=request_id, reason=str(error))
             return
-        mitra = None if request.mitra_id is None else await self._requests.mitra(request.mitra_id)
         self._tell(request, mitra)
 
     def beacon(self, beacon: Beacon) -> None:

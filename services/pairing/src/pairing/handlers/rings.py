@@ -4,6 +4,7 @@ from uuid import UUID
 
 from prometheus_client import Counter
 
+from common.db import Unavailable
 from common.log import get_logger
 from pairing import errors
 from pairing.handlers.announce import Announcer
@@ -12,6 +13,9 @@ from pairing.ports import Alarm, Presence, RingStore
 from pairing.settings import Settings
 
 _log = get_logger("rings")
+
+# The loop looks after a first ring that has not gone out by then.
+_FIRST_RING_SECONDS = 1.0
 _rings = Counter("pairing_rings_total", "Rings sent", ["outcome"])
 
 
@@ -63,6 +67,14 @@ class Rings:
         )
         await self._announcer.read_and_tell(request_id)
         return True
+
+    async def send_first(self, request_id: UUID) -> None:
+        """Send a new request's first ring; what cannot be done now is due in the row."""
+        self._alarm.within(_FIRST_RING_SECONDS)
+        try:
+            await self.send(request_id)
+        except Unavailable as error:
+            _log.warning("first_ring_waits", request_id=request_id, reason=str(error))
 
     async def _candidates(self, exclude: frozenset[UUID]) -> list[UUID]:
         try:
