@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from services.auth.tests.site import Provider, Site, provider, running, site_settings
 from services.auth.tests.world import World
 from tests.support import Databases, TestDatabase
 
@@ -30,3 +31,20 @@ async def auth_database(databases: Databases) -> AsyncIterator[TestDatabase]:
 async def world(auth_database: TestDatabase, runner: Runner, tmp_path: Path) -> World:
     """Auth's handlers on that database, with a clock to turn."""
     return await World.make(auth_database, runner, tmp_path)
+
+
+@pytest.fixture
+async def played() -> AsyncIterator[Provider]:
+    """A sender of codes."""
+    async with provider() as running_provider:
+        yield running_provider
+
+
+@pytest.fixture
+async def site(
+    auth_database: TestDatabase, tmp_path: Path, played: Provider
+) -> AsyncIterator[Site]:
+    """A replica with neither NATS nor Valkey: everything must work all the same."""
+    settings = site_settings(auth_database, tmp_path, played)
+    async with running(settings, played) as one:
+        yield one

@@ -89,7 +89,7 @@ async def test_password_is_normalised(world: World) -> None:
 
 @pytest.mark.req("AU-09")
 async def test_unknown_and_wrong_are_told_apart_by_nothing(world: World) -> None:
-    """Unknown account, wrong password, broken address, switched-off account: one answer, one hash."""
+    """Unknown account, wrong password, no address, switched off: one answer, one hash."""
     await make(world)
     await make(world, "gone@temani.test")
     await world.value("UPDATE operators SET is_active = false WHERE email LIKE 'gone%' RETURNING 1")
