@@ -1,0 +1,59 @@
+"""Real processes die while people use the product; the oracle judges what they lived through.
+
+Each run is the demo's: bots that behave like people, their own notes of everything they did and
+were told, and an oracle that compares the notes with Postgres. Nothing may be lost, nothing
+doubled, and everything must come back without hands.
+"""
+
+from pathlib import Path
+
+import pytest
+from tests.chaos.drill import Drill, Timetable
+
+from temani.demo.numbers import Summary
+from temani.demo.run import run_demo
+
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(150)]
+
+
+async def live_through(drill: Drill, timetable: Timetable, seconds: float, folder: Path) -> Summary:
+    """Run the demo with its faults, and return what the oracle and the bots say."""
+    summary = await run_demo(
+        drill.stack.state, seconds, seed=7, on_tick=timetable.on_tick, folder=folder
+    )
+    await timetable.over()
+    return summary
+
+
+@pytest.mark.req("CH-11", "PA-03", "CH-04", "SW-05")
+async def test_each_service_may_die_at_any_moment(drill: Drill, tmp_path: Path) -> None:
+    """Five services killed one after the other: nothing lost, nothing doubled, all back."""
+    order = ("chat", "pairing", "auth", "availability", "sweeper")
+    timetable = Timetable(
+        {2.0 + 4 * n: lambda name=name: drill.kill_service(name) for n, name in enumerate(order)}
+    )
+
+    summary = await live_through(drill, timetable, 26, tmp_path)
+
+    assert summary.violation_texts == []
+    assert summary.sessions_completed > 0
+    assert {name: drill.stack.state.parts[name].restarts for name in order} == dict.fromkeys(
+        order, 1
+    )
+
+
+@pytest.mark.req("AV-07", "AV-08", "AV-09", "CH-11", "SW-01")
+async def test_each_data_server_may_die_at_any_moment(drill: Drill, tmp_path: Path) -> None:
+    """Valkey comes back empty, NATS is away for 10 s, Postgres restarts: all recovers alone."""
+    timetable = Timetable(
+        {
+            2.0: drill.restart_valkey,
+            8.0: lambda: drill.cut_nats(10),
+            22.0: drill.restart_postgres,
+        }
+    )
+
+    summary = await live_through(drill, timetable, 34, tmp_path)
+
+    assert summary.violation_texts == []
+    assert summary.sessions_completed > 0
