@@ -15,10 +15,14 @@ from temani import layout, state
 from temani.demo.display import LiveDisplay, PlainDisplay, render_summary
 from temani.demo.numbers import Summary
 from temani.demo.run import run_demo
+from temani.operators import OperatorFailed
+from temani.seeding import SeedFailed
+from temani.servers import StartFailed
 from temani.stack import Options, Stack
 
 PROFILE = "demo"
 OK, FAILED, NOT_NOW = 0, 1, 3
+EXPECTED = (StartFailed, SeedFailed, OperatorFailed, OSError)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,19 +50,30 @@ def run(args: argparse.Namespace) -> int:
 async def _perform(args: argparse.Namespace) -> int:
     stop = _stop_on_signal()
     try:
-        async with _stack(args, stop) as now:
-            if now.profile != PROFILE:
-                _complain(
-                    f"the stack that runs here has the profile {now.profile!r}; stop it "
-                    "(`temani down`), the demo starts its own"
-                )
-                return NOT_NOW
-            if stop.is_set():
-                return FAILED
-            return await _demonstrate(args, now, stop)
+        return await _with_stack(args, stop)
     except state.AlreadyRunning as error:
         _complain(str(error))
         return NOT_NOW
+    except (StartFailed, SeedFailed, OperatorFailed, BaseExceptionGroup) as failed:
+        causes = _causes(failed)
+        if not all(isinstance(one, EXPECTED) for one in causes):
+            raise
+        for cause in causes:
+            _complain(f"✗ {cause}")
+        return FAILED
+
+
+async def _with_stack(args: argparse.Namespace, stop: asyncio.Event) -> int:
+    async with _stack(args, stop) as now:
+        if now.profile != PROFILE:
+            _complain(
+                f"the stack that runs here has the profile {now.profile!r}; stop it "
+                "(`temani down`), the demo starts its own"
+            )
+            return NOT_NOW
+        if stop.is_set():
+            return FAILED
+        return await _demonstrate(args, now, stop)
 
 
 async def _demonstrate(args: argparse.Namespace, now: state.State, stop: asyncio.Event) -> int:
@@ -125,3 +140,9 @@ def _stop_on_signal() -> asyncio.Event:
 
 def _complain(text: str) -> None:
     print(text, file=sys.stderr)
+
+
+def _causes(failed: BaseException) -> list[BaseException]:
+    if isinstance(failed, BaseExceptionGroup):
+        return [cause for one in failed.exceptions for cause in _causes(one)]
+    return [failed]

@@ -71,7 +71,7 @@ class Customer:
         self._tiers = (await self.phone.call("GET", "/api/customer/tiers"))["tiers"]
         await self._world.think(0.0, 1.5)
         while not self._world.winding_down.is_set():
-            scene = self._world.deck.deal()
+            scene = self._world.deck.deal(self._world.numbers.missing_paths())
             try:
                 await self.play(scene)
             except Unreachable:
@@ -91,6 +91,7 @@ class Customer:
             if await self._cancel(request):
                 self._world.numbers.walked("cancel")
                 return
+            self._world.deck.again(scene.name)
         session_id = await self._outcome(request, scene)
         if session_id is not None:
             await self._meet(session_id, scene)

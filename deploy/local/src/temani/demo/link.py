@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import random
+import socket
+import struct
 import time
 from collections.abc import Callable
 from typing import Any
@@ -77,12 +79,12 @@ class Link:
 
     async def send(self, kind: str, data: dict[str, Any], *, frame_id: str | None = None) -> bool:
         """Send a frame; False when there is no socket to send it on."""
-        socket = self._socket
-        if socket is None or not self.open.is_set():
+        wire = self._socket
+        if wire is None or not self.open.is_set():
             return False
         try:
             frame = {"type": kind, "id": frame_id, "data": data}
-            await socket.send_str(orjson.dumps(frame).decode())
+            await wire.send_str(orjson.dumps(frame).decode())
         except (aiohttp.ClientError, OSError):
             return False
         return True
@@ -91,10 +93,12 @@ class Link:
         """Lose the network under the socket, without a goodbye, for some seconds."""
         self._away_until = time.monotonic() + seconds
         self._back.clear()
-        if self._socket is not None:
-            transport = self._socket.get_extra_info("transport")
-            if isinstance(transport, asyncio.WriteTransport):
-                transport.abort()
+        raw = None if self._socket is None else self._socket.get_extra_info("socket")
+        if raw is not None:
+            # Lingering for no time makes the end a reset: no farewell on any layer.
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            with contextlib.suppress(OSError):
+                raw.shutdown(socket.SHUT_RDWR)
 
     def wake(self) -> None:
         """Find the network again before the time is over."""
@@ -107,27 +111,27 @@ class Link:
             raise LoggedOut
         async with self._phone.http.ws_connect(
             self._path, heartbeat=10, max_msg_size=1 << 20, compress=0
-        ) as socket:
-            await self._greet(socket, tokens.access)
-            self._socket = socket
+        ) as wire:
+            await self._greet(wire, tokens.access)
+            self._socket = wire
             beating = asyncio.ensure_future(self._beat())
             try:
-                async for message in socket:
+                async for message in wire:
                     if message.type is aiohttp.WSMsgType.TEXT:
-                        await self._heed(socket, orjson.loads(message.data))
+                        await self._heed(wire, orjson.loads(message.data))
             finally:
                 beating.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await beating
-            await self._closed(socket.close_code, tokens.access)
+            await self._closed(wire.close_code, tokens.access)
 
-    async def _greet(self, socket: aiohttp.ClientWebSocketResponse, token: str) -> None:
+    async def _greet(self, wire: aiohttp.ClientWebSocketResponse, token: str) -> None:
         hello: dict[str, Any] = {"type": "auth", "token": token}
         if self._cursor is not None:
             hello["cursor"] = self._cursor()
-        await socket.send_str(orjson.dumps(hello).decode())
+        await wire.send_str(orjson.dumps(hello).decode())
 
-    async def _heed(self, socket: aiohttp.ClientWebSocketResponse, frame: dict[str, Any]) -> None:
+    async def _heed(self, wire: aiohttp.ClientWebSocketResponse, frame: dict[str, Any]) -> None:
         self._phone.world.numbers.event()
         kind, data = str(frame["type"]), frame.get("data") or {}
         if kind == "state":
@@ -139,14 +143,14 @@ class Link:
             self._away_until = time.monotonic() + min(pause, 5.0)
             self._back.clear()
         elif kind == "token_expiring":
-            await self._freshen(socket)
+            await self._freshen(wire)
         elif kind == "error":
             self._phone.world.numbers.count(f"frame_error_{data.get('code')}")
             self._on_frame(kind, {**data, "frame_id": frame.get("id")})
         else:
             self._on_frame(kind, data)
 
-    async def _freshen(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+    async def _freshen(self, wire: aiohttp.ClientWebSocketResponse) -> None:
         tokens = self._phone.tokens
         if tokens is None:
             raise LoggedOut
@@ -155,7 +159,7 @@ class Link:
             fresh = self._phone.tokens
             if fresh is not None:
                 hello = {"type": "auth", "token": fresh.access}
-                await socket.send_str(orjson.dumps(hello).decode())
+                await wire.send_str(orjson.dumps(hello).decode())
 
     async def _closed(self, code: int | None, token: str) -> None:
         if code == CLOSED_REVOKED:

@@ -157,6 +157,10 @@ class Mitra:
         scene = self._world.scenes.get(str(offer["request_id"]), Scene("plain", ""))
         if str(offer["offer_id"]) not in self._hand or self._silent_for is not None:
             return
+        if scene.name == "cancel":
+            await self._world.think(0.8, 1.4)  # long enough for a change of mind
+            if str(offer["offer_id"]) not in self._hand:
+                return
         if scene.name == "nobody_wants" or self._world.rng.random() < 0.1:
             await self._decline(offer)
             return
@@ -171,7 +175,8 @@ class Mitra:
 
     async def _grab_many(self) -> bool:
         """Take every open offer at once, as a hasty thumb does; the surplus must be refused."""
-        await self._world.think(0.0, 0.3)
+        patience = 1.0 if not self._world.numbers.paths["refused_when_full"] else 0.3
+        await self._world.think(patience / 2, patience)
         offers = [
             offer
             for offer in self._hand.values()

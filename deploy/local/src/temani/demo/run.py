@@ -26,9 +26,9 @@ from temani.demo.world import World
 from temani.state import State
 
 CUSTOMERS = 12
-# One of capacity 1 grabs more than she may; the rest take what they can.
+# Those of capacity 1 grab more than they may; the rest take what they can.
 CAPACITIES = (1, 1, 2, 2, 2, 3, 3, 3)
-GREEDY = 1
+GREEDY = 2
 NAMES = ("Sari", "Budi", "Dewi", "Agus", "Wulan", "Rizky", "Ayu", "Hendra")
 TICK_SECONDS = 0.5
 QUICK_CHECK_SECONDS = 5.0

@@ -2,6 +2,7 @@
 
 import random
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,6 +44,15 @@ TOPICS: dict[Name, tuple[str, ...]] = {
     "nobody_wants": ("my neighbour's rooster", "a five hour spreadsheet"),
     "sensitive": ("a loss in the family", "a fear I cannot name"),
 }
+# Paths that a customer's scene leads to.
+SCENE_OF: dict[str, Name] = {
+    "extension": "extend",
+    "cancel": "cancel",
+    "reroute": "no_show",
+    "dropped_and_resumed": "drop_socket",
+    "expired_wait": "nobody_wants",
+}
+
 PLAIN_TOPICS = (
     "a hard week at work",
     "moving to another city",
@@ -90,9 +100,15 @@ class Deck:
         self._rng = rng
         self._first = deque(self.FIRST)
 
-    def deal(self) -> Scene:
-        """The next scene."""
-        name = self._first.popleft() if self._first else self._drawn()
+    def deal(self, missing: Collection[str] = ()) -> Scene:
+        """Return the next scene; half of them go to paths that nobody has walked yet."""
+        wanted = [SCENE_OF[path] for path in missing if path in SCENE_OF]
+        if self._first:
+            name = self._first.popleft()
+        elif wanted and self._rng.random() < 0.5:
+            name = self._rng.choice(wanted)
+        else:
+            name = self._drawn()
         return Scene(name, self._rng.choice(TOPICS.get(name, PLAIN_TOPICS)))
 
     def again(self, name: Name) -> None:
