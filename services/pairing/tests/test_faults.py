@@ -55,8 +55,8 @@ async def test_no_offer_goes_to_a_stale_mitra(world: World) -> None:
     async with serving(world, fresh_limit_seconds=5) as site:
         stale, fresh = await site.mitra(), await site.mitra()
         await world.admin.execute(
-            "UPDATE availability.mitra_status SET last_heartbeat_at = clock_timestamp() - $2::interval"
-            " WHERE mitra_id = $1",
+            "UPDATE availability.mitra_status"
+            " SET last_heartbeat_at = clock_timestamp() - $2::interval WHERE mitra_id = $1",
             stale.user_id,
             timedelta(seconds=6),
         )
