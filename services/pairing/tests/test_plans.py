@@ -5,9 +5,9 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from pairing.store.rows import QUERIES
-
 from services.pairing.tests.world import World
+
+from pairing.store.rows import QUERIES
 
 SOMEBODY = UUID(int=1)
 ARGUMENTS: dict[str, tuple[object, ...]] = {
