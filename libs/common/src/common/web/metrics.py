@@ -1,5 +1,7 @@
 """Rate, errors and duration of every route; no ids in labels."""
 
+import functools
+
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
 
@@ -18,6 +20,15 @@ IN_FLIGHT = Gauge("http_requests_in_flight", "Requests being answered", ["servic
 LIMITED = Counter("http_rate_limited_total", "Requests refused by rate", ["service", "rate_class"])
 DEPENDENCY_UP = Gauge("dependency_up", "1 while the dependency answers", ["service", "dependency"])
 READY = Gauge("service_ready", "1 while the replica takes traffic", ["service"])
+
+
+@functools.lru_cache(maxsize=4096)
+def of_route(service: str, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    """Return the counter and the histogram of a route; looking them up costs more than using."""
+    return (
+        REQUESTS.labels(service, method, route, status),
+        SECONDS.labels(service, method, route),
+    )
 
 
 async def expose(service: str, health: Health) -> web.Response:

@@ -55,23 +55,24 @@ def request_id_of(request: web.Request) -> str:
 
 def observe(service: str) -> Middleware:
     """Make the outermost middleware: id, log line, metrics."""
+    in_flight = metrics.IN_FLIGHT.labels(service)
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        request[REQUEST_ID] = request_id_of(request)
+        request_id = request[REQUEST_ID] = request_id_of(request)
+        # Requests of one kept-alive connection share a context: it starts anew with each.
         structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
         started = time.perf_counter()
         status = 499
-        with (
-            structlog.contextvars.bound_contextvars(request_id=request[REQUEST_ID]),
-            metrics.IN_FLIGHT.labels(service).track_inprogress(),
-        ):
-            try:
-                response = await handler(request)
-                status = response.status
-                return response
-            finally:
-                _account(request, service=service, status=status, started=started)
+        in_flight.inc()
+        try:
+            response = await handler(request)
+            status = response.status
+            return response
+        finally:
+            in_flight.dec()
+            _account(request, service=service, status=status, started=started)
 
     return middleware
 
@@ -80,13 +81,14 @@ def _account(request: web.Request, *, service: str, status: int, started: float)
     route, seconds = route_of(request), time.perf_counter() - started
     # A method is the client's text: only the known ones may become a label.
     method = request.method if request.method in _METHODS else "OTHER"
-    metrics.REQUESTS.labels(service, method, route, status).inc()
+    count, duration = metrics.of_route(service, method, route, status)
+    count.inc()
     if status != 101:
-        metrics.SECONDS.labels(service, method, route).observe(seconds)
+        duration.observe(seconds)
     # A socket has its own line when it ends.
     if status == 101 or (route in _QUIET and status < 400):
         return
-    caller = request.get(CALLER)
+    caller, problem = request.get(CALLER), request.get(PROBLEM_CODE)
     write = log.info if status < 500 else log.warning
     write(
         "request",
@@ -94,8 +96,8 @@ def _account(request: web.Request, *, service: str, status: int, started: float)
         route=route,
         status=status,
         ms=round(seconds * 1000, 1),
-        problem=request.get(PROBLEM_CODE),
-        role=caller and caller.role,
+        **({"problem": problem} if problem else {}),
+        **({"role": caller.role} if caller else {}),
     )
 
 
