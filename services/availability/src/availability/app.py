@@ -55,13 +55,16 @@ class Inside:
 
 
 class Nudge:
-    """Makes the beacon look at once; before the loops run there is nobody to wake."""
+    """Somebody's availability changed: forget the beacon of before and look at once."""
 
     def __init__(self) -> None:
+        self.beacons: Beacons | None = None
         self.pulse: Pulse | None = None
 
     def __call__(self) -> None:
-        """Wake the beacon."""
+        """Wake the beacon; before the loops run there is nobody to wake."""
+        if self.beacons is not None:
+            self.beacons.drop()
         if self.pulse is not None:
             self.pulse.now()
 
@@ -80,7 +83,7 @@ async def build(settings: Settings, runner: Runner) -> web.Application:
         statuses=inside.statuses,
         tick_seconds=settings.tick_seconds,
     )
-    nudge.pulse = jobs.start(runner)
+    nudge.beacons, nudge.pulse = inside.beacons, jobs.start(runner)
     return _serve(settings, outside, inside)
 
 

@@ -51,14 +51,16 @@ class Beacons:
         self._clock = clock
         self._is_open = is_open
         self._last: Numbers | None = None
+        self._changed = False
         self._asking = asyncio.Lock()
 
     async def now(self, *, max_age: timedelta = _KEEP) -> Numbers:
         """Return the numbers: fresh, or at most 10 s old while neither store answers."""
         # Whoever waited here finds the answer of the one before, and does not ask again.
         async with self._asking:
-            if self._last is not None and self._age(self._last) < max_age:
+            if self._last is not None and not self._changed and self._age(self._last) < max_age:
                 return self._last
+            self._changed = False
             try:
                 counts = await self._presence.counts()
             except Unavailable:
@@ -67,6 +69,10 @@ class Beacons:
                 raise
             self._last = Numbers(counts, self._light(counts))
             return self._last
+
+    def drop(self) -> None:
+        """Something changed here: the next one who asks gets a new answer."""
+        self._changed = True
 
     def _light(self, counts: Counts) -> Beacon:
         return light(
