@@ -1,6 +1,6 @@
 """The demo: people, played by bots, against the running stack."""
 
-from temani.demo.command import main
+from temani.demo.main import main
 from temani.demo.numbers import Summary
 from temani.demo.run import run_demo
 

@@ -47,6 +47,7 @@ class Link:
         self._away_until = 0.0
         self._back = asyncio.Event()
         self.connects = 0
+        self.opened_at = float("inf")
         self.open = asyncio.Event()
 
     async def run(self) -> None:
@@ -61,6 +62,7 @@ class Link:
                 self._phone.world.numbers.count("sockets_lost")
             finally:
                 self.open.clear()
+                self.opened_at = float("inf")
                 self._socket = None
             if time.monotonic() - began > LAST_WAIT:
                 wait = FIRST_WAIT
@@ -136,6 +138,7 @@ class Link:
         kind, data = str(frame["type"]), frame.get("data") or {}
         if kind == "state":
             self.connects += 1
+            self.opened_at = time.monotonic()
             self._on_frame(kind, data)
             self.open.set()
         elif kind == "restart":

@@ -14,6 +14,7 @@ from temani.demo.talks import ALIVE, Talk, Talks
 from temani.demo.world import OVER, World
 
 SILENCE_SECONDS = 30.0
+TAKING = frozenset({"pending_payment", "active"})
 OFFERS_POLL_SECONDS = 3.0
 
 
@@ -50,8 +51,13 @@ class Mitra:
 
     @property
     def busy(self) -> int:
-        """How many living sessions she knows of."""
-        return sum(1 for talk in self.talks.by_id.values() if talk.state in ALIVE)
+        """How many sessions take her whole attention, as far as she knows."""
+        return sum(1 for talk in self.talks.by_id.values() if talk.state in TAKING)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no session of hers is open, not even for a goodbye."""
+        return not any(talk.state in ALIVE for talk in self.talks.by_id.values())
 
     async def live(self) -> None:
         """Sign in and work; again after a deactivation, until cancelled."""
@@ -154,6 +160,9 @@ class Mitra:
 
     async def _consider(self, offer: dict[str, Any]) -> None:
         await self._world.think(0.08, 0.7)
+        if not self.greedy and not self._world.numbers.paths["refused_when_full"]:
+            # Until a greedy one was refused the others leave her time to gather.
+            await self._world.think(0.8, 1.2)
         scene = self._world.scenes.get(str(offer["request_id"]), Scene("plain", ""))
         if str(offer["offer_id"]) not in self._hand or self._silent_for is not None:
             return
@@ -234,7 +243,7 @@ class Mitra:
 
     async def _promise_and_stay_away(self, offer: dict[str, Any]) -> None:
         """Accept, and then let the phone fall silent until another mitra has the customer."""
-        if self.busy or self.greedy:
+        if self.greedy or not self.is_idle:
             return
         self._silent_for = "?"
         request_id = str(offer["request_id"])

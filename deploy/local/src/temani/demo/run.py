@@ -27,7 +27,7 @@ from temani.state import State
 
 CUSTOMERS = 12
 # Those of capacity 1 grab more than they may; the rest take what they can.
-CAPACITIES = (1, 1, 2, 2, 2, 3, 3, 3)
+CAPACITIES = (1, 1, 2, 2, 3, 3, 3, 3)
 GREEDY = 2
 NAMES = ("Sari", "Budi", "Dewi", "Agus", "Wulan", "Rizky", "Ayu", "Hendra")
 TICK_SECONDS = 0.5

@@ -167,7 +167,9 @@ class Talks:
         if message["sender_id"] != self._phone.user_id:
             sent = self._world.sent_at.pop(str(message["client_message_id"]), None)
             if sent is not None:
-                self._world.numbers.took("message_delivered", time.monotonic() - sent)
+                there = self.link.opened_at < sent
+                name = "message_delivered" if there else "message_after_reconnect"
+                self._world.numbers.took(name, time.monotonic() - sent)
         if self._on_news is not None:
             self._on_news(talk)
 
