@@ -579,3 +579,29 @@ async def test_each_socket_has_one_line(stage: Stage, client: Client) -> None:
     text = await (await client.get("/metrics")).text()
     assert 'ws_close_total{code="1000",service="test"}' in text
     assert 'ws_connections{service="test"} 0.0' in text
+
+
+@pytest.mark.req("OP-08")
+async def test_strangers_leave_with_the_replica(stage: Stage, client: Client) -> None:
+    """A socket that has not said who it is does not hold the process either."""
+    socket = await client.ws_connect("/ws")
+    await eventually(lambda: stage.hub._strangers)
+    draining = asyncio.ensure_future(stage.hub.drain())
+
+    assert await close_code(socket) == 1012
+    await draining
+    assert await eventually(lambda: not stage.hub._strangers)
+
+
+async def test_a_handshake_with_a_body_is_refused(client: Client) -> None:
+    """A body behind an upgrade is how requests are smuggled past a gateway."""
+    reader, writer = await asyncio.open_connection(client.host, client.port)
+    writer.write(
+        b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        b"Content-Length: 5\r\n\r\nhello"
+    )
+    answer = await reader.readuntil(b"\r\n\r\n")
+    writer.close()
+
+    assert b" 400 " in answer.splitlines()[0]

@@ -1,5 +1,6 @@
 """What comes in: every wrong input gets a problem document with a stable code, never a 500."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
@@ -8,6 +9,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from pydantic import AwareDatetime, BaseModel, Field
 
+from common import baseline
 from common.testing import load_problem
 from common.web import Context, Health, IdempotencyKey, Routes, build_app
 
@@ -336,3 +338,19 @@ async def test_the_address_is_read_from_the_right(
     answer = await client.post("/api/wishes", json={"text": "a"}, headers=headers)
 
     assert hop == (await answer.json())["got"]["ip"]
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A body that dribbles is given up with 408, so that it holds no place for ever."""
+    monkeypatch.setattr(baseline, "HTTP_BODY_TIMEOUT", 0.05)
+    reader, writer = await asyncio.open_connection(client.host, client.port)
+    writer.write(
+        b"POST /api/wishes HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 50\r\n\r\n{"
+    )
+    answer = await reader.readuntil(b"\r\n\r\n")
+    writer.close()
+
+    assert b" 408 " in answer.splitlines()[0]

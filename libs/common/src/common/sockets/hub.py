@@ -77,7 +77,8 @@ class Hub:
         self._origins = tuple(allowed_origins)
         self._limits = limits or SocketLimits()
         self._registry = Registry()
-        self._waiting = 0
+        # Prepared, but nobody's yet: they count against a bound and leave with the replica too.
+        self._strangers: set[web.WebSocketResponse] = set()
         self.draining = False
         revocations.on_revoked(self.close_login)
         revocations.watch(self._registry.logins)
@@ -95,7 +96,7 @@ class Hub:
         )
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            if self.draining or self._waiting >= self._limits.most_unauthenticated:
+            if self.draining or len(self._strangers) >= self._limits.most_unauthenticated:
                 raise problems.ServiceUnavailable
             origins = self._origins or request.app.get(ALLOWED_ORIGINS, ())
             handshake.check_request(request, allowed_origins=origins)
@@ -178,13 +179,14 @@ class Hub:
     async def drain(self) -> None:
         """Send every client elsewhere, all at once; each has 2 s to say goodbye."""
         self.draining = True
-        leaving = list(self._registry)
+        leaving, strangers = list(self._registry), list(self._strangers)
         for connection in leaving:
             wait = random.randint(0, self._limits.restart_spread_ms)
             frame = RestartFrame(data=RestartData(retry_after_ms=wait))
             connection.close(CloseCode.RESTART, last=frame)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._limits.close_seconds + 1.0):
+                await asyncio.gather(*(ws.close(code=CloseCode.RESTART) for ws in strangers))
                 for connection in leaving:
                     await connection.ended.wait()
         for connection in self._registry:
@@ -206,7 +208,7 @@ class Hub:
         caller: Caller | None,
         roles: Collection[str],
     ) -> Connection | None:
-        self._waiting += 1
+        self._strangers.add(websocket)
         try:
             caller, cursor = await self._authenticate(websocket, caller, roles)
         except ConnectionResetError:
@@ -219,7 +221,7 @@ class Hub:
             await self._refuse(request, websocket, CloseCode.INTERNAL)
             return None
         finally:
-            self._waiting -= 1
+            self._strangers.discard(websocket)
         connection = Connection(
             websocket=websocket,
             transport=request.transport,

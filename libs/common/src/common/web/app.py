@@ -171,6 +171,8 @@ def build_app(
         middlewares=[middlewares.observe(service), middlewares.explain(statuses)],
     )
     app[HEALTH] = health
+    if replica := getattr(settings, "replica", None):
+        health.facts.setdefault("replica", str(replica))
     app[TRUSTED_HOPS] = settings.trusted_hops
     app[ALLOWED_ORIGINS] = tuple(getattr(settings, "allowed_origins", ()))
     app.on_response_prepare.append(_stamp)
@@ -265,6 +267,7 @@ async def _status(service: str, health: Health) -> dict[str, Any]:
         "ready": await health.trouble() is None,
         "trouble": await health.trouble(),
         "draining": health.draining,
+        **health.facts,
         "dependencies": {
             name: {"up": state.up, "detail": state.detail} for name, state in states.items()
         },

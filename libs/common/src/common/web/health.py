@@ -30,6 +30,7 @@ class Health:
     def __init__(self) -> None:
         self.ready = False
         self.draining = False
+        self.facts: dict[str, str | int] = {}
         self._dependencies: dict[str, Probe] = {}
         self._local: dict[str, Probe] = {}
         self._seen: dict[str, DependencyState] = {}
