@@ -1,5 +1,6 @@
 """Revocation: pushed, asked again, never accepted in silence, never invented."""
 
+import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -25,6 +26,12 @@ class FakeBus:
 
     def __init__(self) -> None:
         self.callback: Callable[[str, bytes], Awaitable[None]] | None = None
+        self.up = True
+        self.told: list[tuple[str, bytes]] = []
+
+    def tell(self, subject: str, payload: bytes) -> None:
+        """Note what was said."""
+        self.told.append((subject, payload))
 
     def listen(self, subject: str, callback: Callable[[str, bytes], Awaitable[None]]) -> None:
         """Note the listener."""
@@ -109,6 +116,26 @@ async def test_a_malformed_push_harms_nothing(stage: Stage, body: bytes) -> None
     """Garbage on the subject is logged and ignored."""
     await stage.bus.push(body)
     await stage.revocations.check(stage.caller())
+
+
+@pytest.mark.req("AU-06")
+async def test_use_of_a_generation_is_told_once(stage: Stage) -> None:
+    """Auth learns that a token arrived: once a generation, and never of a dead login."""
+    caller = stage.caller()
+    stage.bus.up = False
+    await stage.revocations.check(caller)
+    assert stage.bus.told == []
+    stage.bus.up = True
+    for generation in (1, 1, 0, 2, 2):
+        await stage.revocations.check(dataclasses.replace(caller, generation=generation))
+    stage.revocations.revoke([caller.login_id])
+    with pytest.raises(LoginRevoked):
+        await stage.revocations.check(dataclasses.replace(caller, generation=3))
+
+    assert [
+        (revocation.USED, {"login_id": str(caller.login_id), "generation": generation})
+        for generation in (1, 2)
+    ] == [(subject, orjson.loads(body)) for subject, body in stage.bus.told]
 
 
 async def test_a_push_is_told_once(stage: Stage) -> None:

@@ -25,6 +25,7 @@ from common.runner import Runner
 from common.tokens import LEEWAY, LONGEST_LIFE, Caller
 
 SUBJECT: Final = "rt.auth.login_revoked"
+USED: Final = "hint.auth.login_seen"
 SENTINEL: Final = "{revoked}:seed"
 GOOD_SECONDS: Final = 30.0
 # Half of what is promised, so that a pass which just missed a revocation is still in time.
@@ -50,8 +51,15 @@ class MirrorAbsent(Exception):
     """Valkey is away, or up without the sentinel: an empty Valkey knows of no revocation."""
 
 
-class Listener(Protocol):
-    """The part of the bus that hears pushes."""
+class Wire(Protocol):
+    """The part of the bus that hears pushes and passes hints."""
+
+    @property
+    def up(self) -> bool:
+        """Whether anybody would hear."""
+
+    def tell(self, subject: str, payload: bytes) -> None:
+        """Say something that may be lost."""
 
     def listen(self, subject: str, callback: Callable[[str, bytes], Awaitable[None]]) -> None:
         """Call back for each message on the subject."""
@@ -112,10 +120,12 @@ class Revocations:
     """What this process knows about ended logins."""
 
     def __init__(
-        self, *, db: Database, valkey_url: str | None, bus: Listener, runner: Runner, clock: Clock
+        self, *, db: Database, valkey_url: str | None, bus: Wire, runner: Runner, clock: Clock
     ) -> None:
         self._db = db
+        self._bus = bus
         self._clock = clock
+        self._used: OrderedDict[UUID, int] = OrderedDict()
         self._mirror = ValkeyRevocations(valkey_url, clock=clock) if valkey_url else None
         self._revoked: OrderedDict[UUID, float] = OrderedDict()
         self._good: OrderedDict[UUID, float] = OrderedDict()
@@ -131,10 +141,10 @@ class Revocations:
         login = caller.login_id
         if login in self._revoked:
             raise LoginRevoked
-        if self._clock.monotonic() - self._good.get(login, float("-inf")) < GOOD_SECONDS:
-            return
-        if login in await self._look_up([login]):
+        good_for = self._clock.monotonic() - self._good.get(login, float("-inf"))
+        if good_for >= GOOD_SECONDS and login in await self._look_up([login]):
             raise LoginRevoked
+        self._note_use(caller)
 
     def on_revoked(self, callback: Callable[[UUID], None]) -> None:
         """Call back, in the event loop and without waiting, for each login that ends."""
@@ -170,6 +180,21 @@ class Revocations:
                 # "I cannot see them" is not "they are revoked": sockets stay, the next pass asks.
                 log.warning("revocation_recheck_skipped", logins=len(logins))
                 return
+
+    def _note_use(self, caller: Caller) -> None:
+        """Tell auth, once a generation, that its tokens arrived and are in use.
+
+        A refresh token whose child is in use gets no second copy of it: that is how a stolen one
+        is noticed.
+        """
+        login, generation = caller.login_id, caller.generation
+        if self._used.get(login, -1) >= generation or not self._bus.up:
+            return
+        self._used[login] = generation
+        self._used.move_to_end(login)
+        while len(self._used) > MOST_REMEMBERED:
+            self._used.popitem(last=False)
+        self._bus.tell(USED, orjson.dumps({"login_id": str(login), "generation": generation}))
 
     async def _look_up(self, login_ids: Sequence[UUID]) -> set[UUID]:
         asked_at = self._clock.monotonic()
