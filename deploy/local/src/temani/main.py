@@ -6,21 +6,9 @@ import sys
 from collections.abc import Sequence
 
 from temani import state
-from temani.binaries import ProgramMissing
 from temani.commands import bus, data, mirror, output, project, tokens, up, watch
-from temani.operators import OperatorFailed
-from temani.seeding import SeedFailed
-from temani.servers import StartFailed
 
 _COMMANDS = (up, watch, data, tokens, bus, mirror, project)
-_EXPECTED = (
-    output.Failed,
-    OperatorFailed,
-    SeedFailed,
-    StartFailed,
-    ProgramMissing,
-    ConnectionError,
-)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -53,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (state.NotRunning, state.AlreadyRunning) as error:
         output.complain(str(error))
         return output.NOT_NOW
-    except _EXPECTED as error:
+    except output.EXPECTED as error:
         output.complain(f"✗ {error}")
         return output.FAILED
     return output.FAILED

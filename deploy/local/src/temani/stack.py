@@ -4,8 +4,7 @@ import asyncio
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,38 +21,12 @@ from temani import (
     seeding,
     state,
 )
+from temani.places import Options, Places
 from temani.program import Program
 from temani.servers import Nats, Postgres, Valkey
 from temani.supervisor import Part, Supervisor
 
-_PORTS = {
-    "gateway": 8080,
-    "gateway_admin": 8019,
-    "providers": 8090,
-    "postgres": 15432,
-    "valkey": 16379,
-    "valkey_bus": 26379,
-    "nats": 14222,
-    "nats_monitor": 18222,
-    "auth": 9101,
-    "availability": 9102,
-    "pairing": 9103,
-    "chat": 9104,
-    "sweeper": 9105,
-}
-
-
-@dataclass(frozen=True)
-class Options:
-    """What to run; a URL means that this server runs elsewhere already."""
-
-    profile: str = "local"
-    replicas: Mapping[str, int] = field(default_factory=dict)
-    postgres_url: str | None = None
-    valkey_url: str | None = None
-    nats_url: str | None = None
-    seed: bool = True
-    folder: Path = layout.STATE
+__all__ = ["Options", "Stack"]
 
 
 class Stack:
@@ -67,10 +40,8 @@ class Stack:
         self._data: list[Supervisor] = []
         self._services: list[Supervisor] = []
         self._edge: list[Supervisor] = []
-        self._ports = {name: ports.prefer(port) for name, port in _PORTS.items()}
-        self.moved = {
-            name: self._ports[name] for name, port in _PORTS.items() if self._ports[name] != port
-        }
+        self._places = Places(options)
+        self.moved = self._places.moved
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
         self._ready = False
         self._logs = options.folder / "logs"
@@ -176,15 +147,15 @@ class Stack:
         admin_url, valkey_url, nats_url = options.postgres_url, options.valkey_url, options.nats_url
         if admin_url is None:
             server = Postgres(
-                folder / "postgres", port=self._ports["postgres"], log=self._log("postgres")
+                folder / "postgres", port=self._places["postgres"], log=self._log("postgres")
             )
             admin_url = server.url
             self._add(self._data, server)
         if valkey_url is None:
             valkey = Valkey(
                 folder / "valkey",
-                port=self._ports["valkey"],
-                bus_port=self._ports["valkey_bus"],
+                port=self._places["valkey"],
+                bus_port=self._places["valkey_bus"],
                 log=self._log("valkey"),
             )
             valkey_url = valkey.url
@@ -192,27 +163,22 @@ class Stack:
         if nats_url is None:
             nats = Nats(
                 folder / "nats",
-                port=self._ports["nats"],
-                monitor_port=self._ports["nats_monitor"],
+                port=self._places["nats"],
+                monitor_port=self._places["nats_monitor"],
                 log=self._log("nats"),
             )
             nats_url = nats.url
             self._add(self._data, nats)
         addresses = environment.Addresses(
-            gateway_port=self._ports["gateway"],
-            providers_port=self._ports["providers"],
+            gateway_port=self._places["gateway"],
+            providers_port=self._places["providers"],
             postgres_admin_url=admin_url,
             valkey_url=valkey_url,
             nats_url=nats_url,
-            service_ports={service: self._replica_ports(service) for service in layout.SERVICES},
+            service_ports=self._places.replicas(),
         )
         self._add_programs(addresses)
         return addresses
-
-    def _replica_ports(self, service: str) -> list[int]:
-        first = self._ports[service]
-        more = range(1, self.options.replicas.get(service, 1))
-        return [first, *(ports.prefer(first + 10 * number) for number in more)]
 
     def _add_programs(self, addresses: environment.Addresses) -> None:
         folder = self.options.folder
@@ -236,7 +202,7 @@ class Stack:
             gateway.program(
                 env=gateway.environment(
                     port=addresses.gateway_port,
-                    admin_port=self._ports["gateway_admin"],
+                    admin_port=self._places["gateway_admin"],
                     upstreams=addresses.service_ports,
                     home=folder,
                 ),
@@ -272,9 +238,7 @@ class Stack:
     def _urls(self) -> dict[str, str]:
         addresses = self.addresses
         monitor = (
-            {}
-            if self.options.nats_url
-            else {"nats_monitor": f"http://{ports.LOOPBACK}:{self._ports['nats_monitor']}"}
+            {} if self.options.nats_url else {"nats_monitor": self._places.url("nats_monitor")}
         )
         return {
             "gateway": addresses.gateway_url,

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import nats
@@ -44,10 +45,12 @@ def run_list(args: argparse.Namespace) -> int:
     """Run `temani dlq list`."""
     stack = running.find()
     services = [args.service] if args.service else list(layout.SERVICES)
-    letters: dict[str, Any] = {}
-    for service in services:
-        text = _service(stack, service, ["dlq", "list", "--json"])
-        letters[service] = [json.loads(line) for line in text.splitlines() if line.strip()]
+    with ThreadPoolExecutor() as pool:
+        texts = pool.map(lambda each: _service(stack, each, ["dlq", "list", "--json"]), services)
+        letters: dict[str, Any] = {
+            service: [json.loads(line) for line in text.splitlines() if line.strip()]
+            for service, text in zip(services, texts, strict=True)
+        }
     lines = [
         f"{service}: {json.dumps(letter)}" for service, found in letters.items() for letter in found
     ]

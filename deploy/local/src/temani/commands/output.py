@@ -6,6 +6,15 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import aiohttp
+import asyncpg
+
+from common.migrate import MigrationError
+from temani.binaries import ProgramMissing
+from temani.operators import OperatorFailed
+from temani.seeding import SeedFailed
+from temani.servers import StartFailed
+
 # Exit codes: 0 done, 1 failed, 2 wrong usage, 3 nothing runs here (or something does already).
 OK, FAILED, USAGE, NOT_NOW = 0, 1, 2, 3
 
@@ -14,6 +23,21 @@ Say = Callable[[str], None]
 
 class Failed(Exception):
     """A command could not do its work; the message is for the person who asked."""
+
+
+# What can go wrong without a mistake in this program: told in a line, without a traceback.
+EXPECTED: tuple[type[Exception], ...] = (
+    Failed,
+    MigrationError,
+    OperatorFailed,
+    SeedFailed,
+    StartFailed,
+    ProgramMissing,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    aiohttp.ClientError,
+    OSError,
+)
 
 
 def tell(args: argparse.Namespace, value: Any, text: Callable[[], str]) -> None:

@@ -11,10 +11,8 @@ from pathlib import Path
 
 from temani import banner, layout, profiles, state
 from temani.commands import output
-from temani.operators import OperatorFailed
-from temani.seeding import SeedFailed
-from temani.servers import StartFailed
-from temani.stack import Options, Stack
+from temani.places import Options
+from temani.stack import Stack
 
 _START_SECONDS = 120.0
 _STOP_SECONDS = 60.0
@@ -111,7 +109,7 @@ async def _failure(starting: "asyncio.Future[None]") -> bool:
         elif error is not None:
             causes.append(error)
     for cause in causes:
-        if not isinstance(cause, (StartFailed, SeedFailed, OperatorFailed, OSError)):
+        if not isinstance(cause, output.EXPECTED):
             raise cause
         output.complain(f"✗ {cause}")
     return bool(causes)
