@@ -476,6 +476,36 @@ async def test_revocation_is_pushed_and_kept(
     await store.aclose()
 
 
+@pytest.mark.req("AU-06")
+async def test_use_anywhere_ends_the_long_grace(
+    auth_database: TestDatabase, tmp_path: Path, played: Provider, nats_url: str
+) -> None:
+    """T04: whichever service honours a token, auth hears of it and knows the child was received."""
+    settings = site_settings(auth_database, tmp_path, played, nats_url=nats_url)
+    async with running(settings, played) as site:
+        client, tokens = await site.sign_in(PHONE)
+        body = {"refresh_token": tokens.body["refresh_token"], "device_id": "d"}
+        renewed = await client.call("POST", "/api/auth/refresh", body)
+        client.token = renewed.body["access_token"]
+        async with auth_database.connect("auth") as connection:
+            seen = "SELECT seen_generation FROM logins"
+            assert await connection.fetchval(seen) == -1
+
+            async def noticed() -> bool:
+                await client.call("PATCH", "/api/auth/me", {"display_name": "Tia"})
+                return bool(await connection.fetchval(seen) == 1)
+
+            await eventually(noticed, 10)
+            await connection.execute(
+                "UPDATE logins SET rotated_at = rotated_at - interval '31 seconds'"
+            )
+        again = await client.call("POST", "/api/auth/refresh", body)
+
+        assert (again.status, again.body["code"]) == (401, "refresh_reused")
+        after = await client.call("GET", "/api/auth/me")
+        assert (after.status, after.body["code"]) == (401, "login_revoked")
+
+
 @pytest.mark.req("AU-08")
 async def test_keys_missed_in_an_outage_are_made_good(
     auth_database: TestDatabase, tmp_path: Path, played: Provider, valkey_url: str

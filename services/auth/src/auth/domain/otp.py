@@ -97,7 +97,8 @@ def send_wait(sent_at: Sequence[datetime], now: datetime, policy: OtpPolicy) -> 
     ladder = cap = now
     if hour:
         waits = policy.resend_waits_seconds
-        ladder = hour[-1] + timedelta(seconds=waits[min(len(hour), len(waits)) - 1])
+        wait = timedelta(seconds=waits[min(len(hour), len(waits)) - 1])
+        ladder = max(now, hour[-1] + wait)
     if len(hour) >= policy.sends_per_phone_hour:
         cap = max(cap, hour[-policy.sends_per_phone_hour] + HOUR)
     if len(day) >= policy.sends_per_phone_day:
