@@ -97,10 +97,9 @@ def _headline(run: Run) -> Text:
     return text
 
 
-def _people(run: Run) -> Table:
+def _people(run: Run) -> Text:
     numbers, states = run.world.numbers, _states(run)
-    table = Table.grid(padding=(0, 2))
-    table.add_row(
+    done = (
         f"requests {numbers.counts['requests']}",
         f"searching {len(run.world.searching)}",
         f"offers {numbers.counts['offers']}",
@@ -108,8 +107,8 @@ def _people(run: Run) -> Table:
         f"messages {numbers.counts['messages']}",
         f"extended {numbers.counts['sessions_extended']}",
     )
-    table.add_row(*(f"{state} {states[state]}" for state in STATES))
-    return table
+    now = (f"{state} {states[state]}" for state in STATES)
+    return Text("   ".join(done) + "\nsessions: " + "   ".join(now))
 
 
 def _paths(run: Run) -> Text:
@@ -143,7 +142,7 @@ def render_summary(summary: Summary) -> str:
     ]
     for name, waits in summary.latency_ms.items():
         lines.append(
-            f"  {name:<20} p50 {waits['p50']:>8.1f} ms   p99 {waits['p99']:>8.1f} ms   "
+            f"  {name:<24} p50 {waits['p50']:>8.1f} ms   p99 {waits['p99']:>8.1f} ms   "
             f"({waits['count']:.0f})"
         )
     lines.append("")
@@ -156,6 +155,13 @@ def render_summary(summary: Summary) -> str:
         lines.append(f"  {mark} {path:<26} {times}")
     lines += [f"  ✗ {text}" for text in summary.violation_texts]
     lines += [f"  ! {what} ({count})" for what, count in summary.surprises.items()]
-    verdict = "everything held" if summary.ok else "NOT everything held"
-    lines += ["", f"  {verdict}; history: {summary.history}", ""]
+    lines += ["", f"  {_verdict(summary)}; history: {summary.history}", ""]
     return "\n".join(lines)
+
+
+def _verdict(summary: Summary) -> str:
+    if summary.violations:
+        return f"{summary.violations} violations"
+    if summary.missing_paths:
+        return f"every invariant held; not walked: {', '.join(summary.missing_paths)}"
+    return "every invariant held, every path was walked"

@@ -14,6 +14,7 @@ from temani.demo.talks import ALIVE, Talk, Talks
 from temani.demo.world import OVER, World
 
 SILENCE_SECONDS = 30.0
+UNKNOWN = "not known yet"  # the session of an accept that has not been answered
 TAKING = frozenset({"pending_payment", "active"})
 OFFERS_POLL_SECONDS = 3.0
 
@@ -233,7 +234,7 @@ class Mitra:
         entry.ok(request=won["request_id"], session=won["session_id"])
         self._world.numbers.count("accepts")
         self._world.accept_to_session.begin(request_id + str(won["session_id"]), began)
-        if str(won["session_id"]) not in self.talks.by_id:
+        if self._silent_for is None and str(won["session_id"]) not in self.talks.by_id:
             self._send_crew(self._fetch(str(won["session_id"])))
         return str(won["session_id"])
 
@@ -245,7 +246,7 @@ class Mitra:
         """Accept, and then let the phone fall silent until another mitra has the customer."""
         if self.greedy or not self.is_idle:
             return
-        self._silent_for = "?"
+        self._silent_for = UNKNOWN
         request_id = str(offer["request_id"])
         self._world.let_down.add(request_id)
         session_id = await self._accept(offer)
@@ -263,7 +264,7 @@ class Mitra:
     # --- sessions --------------------------------------------------------------------------
 
     def _on_news(self, talk: Talk) -> None:
-        if talk.session_id == self._silent_for:
+        if self._silent_for in {UNKNOWN, talk.session_id}:
             return
         if talk.state in ALIVE and not talk.attended:
             talk.attended = True
