@@ -1,14 +1,25 @@
 """Availability on real servers, in a database with neighbours that a test can play with."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import asyncpg
 import pytest
 import valkey.asyncio as valkey_client
 from services.availability.tests.site import Site, running, site_settings
+from temani.servers import Nats
 from tests.support import Databases, TestDatabase
 
 from mirror.testing import World
+
+
+@pytest.fixture(scope="session")
+async def nats_url(scratch: Path) -> AsyncIterator[str]:
+    """A NATS of our own: durable consumers must not hear what other services' tests say."""
+    server = Nats(scratch / "nats-availability")
+    await server.start()
+    yield server.url
+    await server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,111 @@
+"""Small stand-ins for what the handlers need."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from common.db import Unavailable
+from mirror import Counts, LoadFact, MirrorUnavailable, Stamp
+
+
+class FakeLoads:
+    """Chat's loads: each statement is recorded and can be held back."""
+
+    def __init__(self) -> None:
+        self.statements: list[set[UUID]] = []
+        self.told: list[LoadFact] = []
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+        self.down = False
+
+    async def loads(self, mitra_ids: Sequence[UUID]) -> list[LoadFact]:
+        """Answer one statement."""
+        self.statements.append(set(mitra_ids))
+        version = len(self.statements)
+        await self.go_on.wait()
+        if self.down:
+            raise Unavailable
+        return [LoadFact(one, Stamp(1, version), 1, 3) for one in mitra_ids]
+
+    async def show_loads(self, loads: Sequence[LoadFact]) -> None:
+        """Take what the mirror would be told."""
+        self.told += loads
+
+
+class FakeClock:
+    """A clock that goes when told."""
+
+    def __init__(self) -> None:
+        self.at = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        """Return the set moment."""
+        return self.at
+
+    def monotonic(self) -> float:
+        """Return the same in seconds."""
+        return self.at.timestamp()
+
+    def pass_(self, seconds: float) -> None:
+        """Let time pass."""
+        self.at += timedelta(seconds=seconds)
+
+
+class FakePresence:
+    """Counts as set; away when told."""
+
+    def __init__(self) -> None:
+        self.answer = Counts(0, 0, 0, source="mirror")
+        self.asked = 0
+        self.away = False
+
+    async def counts(self) -> Counts:
+        """Answer."""
+        self.asked += 1
+        await asyncio.sleep(0)
+        if self.away:
+            raise Unavailable
+        return self.answer
+
+
+class FakeMirror:
+    """The part of the mirror that keeps the snapshot."""
+
+    def __init__(self) -> None:
+        self.kept: bytes | None = None
+        self.away = False
+
+    async def snapshot(self) -> bytes | None:
+        """Return what was kept."""
+        if self.away:
+            raise MirrorUnavailable("away")
+        return self.kept
+
+    async def tell_snapshot(self, body: bytes) -> None:
+        """Keep it."""
+        if self.away:
+            raise MirrorUnavailable("away")
+        self.kept = body
+
+    async def loads(self) -> dict[int, int]:
+        """Return a histogram."""
+        if self.away:
+            raise MirrorUnavailable("away")
+        return {0: 2}
+
+
+class FakeLeases:
+    """One lease, for one holder."""
+
+    def __init__(self) -> None:
+        self.holder: UUID | None = None
+        self.away = False
+
+    async def hold(self, lease: str, *, holder: UUID, seconds: float) -> bool:  # noqa: ARG002
+        """Give it to whoever comes first."""
+        if self.away:
+            raise Unavailable
+        if self.holder is None:
+            self.holder = holder
+        return self.holder == holder

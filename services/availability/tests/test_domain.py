@@ -1,0 +1,113 @@
+"""The rules, without a server."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from pydantic import ValidationError
+
+from availability.domain import (
+    Beacon,
+    BeaconState,
+    Hindrance,
+    Stale,
+    Status,
+    is_reachable,
+    light,
+    still_stale,
+    worth_telling,
+)
+from availability.settings import Settings
+from common.ids import new_id
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+FRESH = timedelta(seconds=45)
+SOMEONE = UUID(int=1)
+
+
+def status(
+    *, online: bool = True, active: bool = True, age: float | None = 1, load: int = 0
+) -> Status:
+    """Make a status; nothing hinders her by default."""
+    beat_age = None if age is None else timedelta(seconds=age)
+    return Status(SOMEONE, online, active, beat_age, load, 3, "mirror")
+
+
+@pytest.mark.req("AV-05")
+@pytest.mark.parametrize(
+    ("of", "expected", "reachable"),
+    [
+        (status(), [], True),
+        (status(load=3), ["full"], True),
+        (status(age=44.9), [], True),
+        (status(age=45), ["stale"], False),
+        (status(age=None), ["stale"], False),
+        (status(active=False), ["deactivated"], False),
+        (status(online=False, age=None), ["offline"], False),
+        (status(online=False, active=False, load=4), ["offline", "deactivated", "full"], False),
+    ],
+)
+def test_each_hindrance_is_named(of: Status, expected: list[Hindrance], reachable: bool) -> None:  # noqa: FBT001
+    """Reachable: nothing but a full load hinders. Available: nothing does."""
+    assert of.hindrances(FRESH) == expected
+    assert is_reachable(expected) is reachable
+
+
+@pytest.mark.req("AV-11")
+@pytest.mark.parametrize(
+    ("is_open", "reachable", "available", "state", "count"),
+    [
+        (True, 5, 2, "available", 2),
+        (True, 5, 0, "all_busy", 0),
+        (True, 0, 0, "none_online", 0),
+        (False, 5, 2, "disabled", 0),
+    ],
+)
+def test_the_beacon_has_four_states(
+    is_open: bool,  # noqa: FBT001
+    reachable: int,
+    available: int,
+    state: BeaconState,
+    count: int,
+) -> None:
+    """Disabled wins over everything; then nobody reachable, then nobody free."""
+    beacon = light(is_open=is_open, reachable=reachable, available=available, now=NOW)
+    assert beacon == Beacon(state, count, NOW)
+
+
+@pytest.mark.req("AV-11")
+def test_a_state_is_told_at_once_a_count_not_too_often() -> None:
+    """A new count waits two seconds after what was told last; no change is no news."""
+    last = Beacon("available", 2, NOW)
+    soon, later = NOW + timedelta(seconds=1), NOW + timedelta(seconds=2)
+
+    assert worth_telling(last, None)
+    assert worth_telling(Beacon("all_busy", 0, soon), last)
+    assert not worth_telling(Beacon("available", 3, soon), last)
+    assert worth_telling(Beacon("available", 3, later), last)
+    assert not worth_telling(Beacon("available", 2, later), last)
+
+
+@pytest.mark.req("SW-01")
+def test_whoever_beat_since_is_not_stale() -> None:
+    """Only who is still online in the mirror with the very beat that was seen goes on."""
+    same, younger, gone = (Stale(new_id(), 1, 1000) for _ in range(3))
+    beats = {same.mitra_id: 1000, younger.mitra_id: 1001}
+
+    assert still_stale([same, younger, gone], beats) == [same]
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"fresh_limit_seconds": 39.9},
+        {"heartbeat_seconds": 30},
+        {"auto_offline_seconds": 60},
+        {"heartbeat_mirror_interval_seconds": 25},
+    ],
+)
+def test_limits_must_fit_each_other(limits: dict[str, float]) -> None:
+    """Settings under which Postgres would call living mitras stale do not start."""
+    assert Settings(fresh_limit_seconds=45).heartbeat_seconds == 20
+    with pytest.raises(ValidationError):
+        Settings(**limits)  # type: ignore[arg-type]
