@@ -147,6 +147,9 @@ async def test_failing_event_is_buried_at_the_fifth_delivery(bus: Bus, db: Datab
 
     await eventually(buried, timeout=10)
     assert listener.times(poison) == baseline.CONSUMER_BURY_AT
+    (letter,) = [each for each in await DeadLetters(db).waiting() if each.event_id == poison]
+    assert letter.error == "RuntimeError: never works"
+    assert letter.deliveries == baseline.CONSUMER_BURY_AT
 
 
 @pytest.mark.usefixtures("quick_backoff")
@@ -245,6 +248,25 @@ async def test_context_does_not_leak_from_event_to_event(bus: Bus, db: Database)
     await eventually(lambda: len(found) >= 2)
     assert all("session_id" not in context for context in found)
     assert all({"event_id", "consumer", "trace_id"} <= context.keys() for context in found)
+
+
+async def test_context_does_not_leak_from_hint_to_hint(bus: Bus) -> None:
+    """What a callback of a core subscription binds is gone for the next message."""
+    found: list[dict[str, object]] = []
+    subject = f"hint.{uuid4().hex}"
+
+    async def bind(_subject: str, _body: bytes) -> None:
+        found.append(dict(structlog.contextvars.get_contextvars()))
+        structlog.contextvars.bind_contextvars(session_id="S-A")
+
+    bus.listen(subject, bind)
+
+    def twice() -> bool:
+        bus.tell(subject)
+        return len(found) >= 2
+
+    await eventually(twice)
+    assert all("session_id" not in context for context in found)
 
 
 async def test_publishing_twice_stores_once(bus: Bus) -> None:
