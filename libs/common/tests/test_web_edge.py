@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from common.limits import Rate, RateLimits
 from common.testing import FakeClock, eventually, free_port, load_problem
 from common.testing.tokens import FakeRevocations, Mint
 from common.tokens import KeysUnavailable, StaticKeys, Verifier
-from common.web import Context, EdgeRunner, Health, Reply, Routes, build_app
+from common.web import Context, EdgeRunner, Health, Reply, Routes, build_app, serve_messages
 
 Client = TestClient[Any, Any]
 
@@ -314,6 +315,21 @@ async def test_the_docs_need_nothing_from_elsewhere(client: Client) -> None:
 
     assert "://" not in (await answer.text()).replace("http://www.w3.org", "")
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
+async def test_messages_are_shown_beside_the_routes(stage: Stage, tmp_path: Path) -> None:
+    """A committed AsyncAPI document is served as it is; a service without one has none."""
+    serve_messages(stage.app, tmp_path / "absent.json")
+    (tmp_path / "asyncapi.json").write_text('{"asyncapi":"3.0.0"}')
+    async with TestClient(TestServer(Stage().app)) as client:
+        absent = await client.get("/asyncapi.json")
+    serve_messages(stage.app, tmp_path / "asyncapi.json")
+    async with TestClient(TestServer(stage.app)) as client:
+        present = await client.get("/asyncapi.json")
+        document = await present.json()
+
+    assert (absent.status, present.status) == (404, 200)
+    assert document == {"asyncapi": "3.0.0"}
 
 
 async def test_routes_with_roles_need_a_verifier() -> None:

@@ -19,6 +19,7 @@ from common.migrate import MigrationError, migrate
 from common.process import run_service
 from common.runner import Runner
 from common.settings import ServiceSettings, load_settings
+from common.web import serve_messages
 
 if TYPE_CHECKING:
     from common.contract import Contract
@@ -60,7 +61,7 @@ def main(
     log.configure(service, level=loaded.log_level, fmt=loaded.log_format, to=out)
     match command:
         case "run":
-            code = run_service(service, settings=loaded, build=build)
+            code = run_service(service, settings=loaded, build=_showing_messages(build, home))
         case "migrate":
             work = _migrate(service, loaded, home / "migrations", stage=arguments.stage)
             code = asyncio.run(work)
@@ -69,6 +70,19 @@ def main(
         case _:
             code = asyncio.run(_awaited(extra[command].run(loaded, arguments)))
     sys.exit(code)
+
+
+def _showing_messages(
+    build: Callable[[S, Runner], Awaitable[web.Application]], home: Path
+) -> Callable[[S, Runner], Awaitable[web.Application]]:
+    """Build the application and show the committed messages beside its routes."""
+
+    async def built(settings: S, runner: Runner) -> web.Application:
+        app = await build(settings, runner)
+        serve_messages(app, home / "contract" / "asyncapi.json")
+        return app
+
+    return built
 
 
 def _parser(service: str, commands: Mapping[str, Command[Any]]) -> argparse.ArgumentParser:

@@ -2,6 +2,7 @@
 
 from common.web.app import ALLOWED_ORIGINS, HEALTH, build_app
 from common.web.context import Context, IdempotencyKey, Page, Reply
+from common.web.docs import serve_messages
 from common.web.health import Health
 from common.web.problems import Problem
 from common.web.routes import Operation, Routes
@@ -20,4 +21,5 @@ __all__ = [
     "Reply",
     "Routes",
     "build_app",
+    "serve_messages",
 ]

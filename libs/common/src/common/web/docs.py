@@ -18,7 +18,7 @@ def render_json(document: dict[str, Any]) -> bytes:
 
 
 def page(title: str) -> web.Response:
-    """Return the page that reads `/openapi.json` and shows it."""
+    """Return the page that reads `/openapi.json` (and `/asyncapi.json`) and shows them."""
     headers = {
         "Content-Security-Policy": (
             f"default-src 'none'; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
@@ -27,6 +27,18 @@ def page(title: str) -> web.Response:
     }
     text = _TEMPLATE.replace("{{title}}", html.escape(title))
     return web.Response(text=text, content_type="text/html", headers=headers)
+
+
+def serve_messages(app: web.Application, file: Path) -> None:
+    """Serve a committed AsyncAPI document at `/asyncapi.json`; without the file, nothing."""
+    if not file.is_file():
+        return
+    description = file.read_bytes()
+
+    async def messages(_request: web.Request) -> web.StreamResponse:
+        return web.Response(body=description, content_type="application/json")
+
+    app.router.add_route("GET", "/asyncapi.json", messages)
 
 
 def _hash(tag: str) -> str:
