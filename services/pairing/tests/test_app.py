@@ -17,6 +17,7 @@ from pairing import store
 from pairing.domain import Accepted
 from pairing.events import RequestOpened
 from pairing.inbound import DueItem, SettleDue
+from pairing.jobs import Jobs
 
 
 async def first_offer(site: Site, mitra: Person) -> dict[str, Any]:
@@ -287,9 +288,11 @@ async def test_two_replicas_tell_each_other(world: World, nats_url: str) -> None
 
 @pytest.mark.req("SW-04")
 async def test_the_sweeper_may_settle_what_is_due(
-    world: World, nats_url: str, runner: Runner
+    world: World, nats_url: str, runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """settle_due ends what has passed, ignores what it does not know, and is idempotent."""
+    # Our own loop would be faster than the command.
+    monkeypatch.setattr(Jobs, "keep_deadlines", lambda _jobs: asyncio.Event().wait())
     bus = await Bus.connect(nats_url, name="sweeper", runner=runner)
     async with serving(world, nats_url=nats_url, tick_seconds=3600):
         request, blast = await world.offered(await world.mitra())

@@ -66,12 +66,12 @@ class Announcer:
         try:
             request = await self._requests.request(request_id)
             if request is None:
-                _log.warning("request_gone", request_id=request_id)
+                _log.warning("request_gone", pairing_request_id=request_id)
                 return
             mitra_id = request.mitra_id
             mitra = None if mitra_id is None else await self._requests.mitra(mitra_id)
         except Unavailable as error:
-            _log.warning("customer_not_told", request_id=request_id, reason=str(error))
+            _log.warning("customer_not_told", pairing_request_id=request_id, reason=str(error))
             return
         self._tell(request, mitra)
 

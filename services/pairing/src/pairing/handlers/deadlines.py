@@ -72,7 +72,7 @@ class Deadlines:
         _expired.inc()
         _log.info(
             "request_expired",
-            request_id=ended.request.id,
+            pairing_request_id=ended.request.id,
             attempt=ended.request.attempt,
             asked=ended.request.asked,
         )
@@ -118,5 +118,5 @@ class Deadlines:
         )
         for request_id, outcome in zip(request_ids, outcomes, strict=True):
             if isinstance(outcome, BaseException):
-                _log.warning("ring_failed", request_id=request_id, error=repr(outcome))
+                _log.warning("ring_failed", pairing_request_id=request_id, error=repr(outcome))
         return sum(outcome is True for outcome in outcomes)

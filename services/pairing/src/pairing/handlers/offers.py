@@ -79,7 +79,7 @@ class Offers:
                 "offer_accepted",
                 offer_id=offer_id,
                 mitra_id=mitra_id,
-                request_id=accepted.request_id,
+                pairing_request_id=accepted.request_id,
                 session_id=accepted.session_id,
                 waited_seconds=round(accepted.waited_seconds, 3),
                 withdrawn=len(accepted.withdrawn),

@@ -62,7 +62,10 @@ class Requests:
         if request is None:
             return await self._lost_to_twin(wish.customer_id, key)
         _log.info(
-            "request_opened", request_id=request.id, customer_id=wish.customer_id, tier=tier.tier_id
+            "request_opened",
+            pairing_request_id=request.id,
+            customer_id=wish.customer_id,
+            tier=tier.tier_id,
         )
         _opened.inc()
         self._ring_soon(request.id)
@@ -103,7 +106,9 @@ class Requests:
         """
         ended = await self._store.cancel_request(request_id, customer_id)
         if ended is not None:
-            _log.info("request_cancelled", request_id=request_id, withdrawn=len(ended.withdrawn))
+            _log.info(
+                "request_cancelled", pairing_request_id=request_id, withdrawn=len(ended.withdrawn)
+            )
             _cancelled.inc()
             self._announcer.ended(ended)
             return request_view(ended.request)

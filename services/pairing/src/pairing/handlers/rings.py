@@ -60,7 +60,7 @@ class Rings:
         self._announcer.blast(blast)
         _log.info(
             "ring_sent",
-            request_id=request_id,
+            pairing_request_id=request_id,
             ring=blast.ring,
             asked=len(blast.offers),
             considered=len(candidates),
@@ -74,7 +74,7 @@ class Rings:
         try:
             await self.send(request_id)
         except Unavailable as error:
-            _log.warning("first_ring_waits", request_id=request_id, reason=str(error))
+            _log.warning("first_ring_waits", pairing_request_id=request_id, reason=str(error))
 
     async def _candidates(self, exclude: frozenset[UUID]) -> list[UUID]:
         try:
