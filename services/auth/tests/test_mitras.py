@@ -251,6 +251,8 @@ async def test_audit_keeps_its_months(auth_database: TestDatabase, world: World)
         )
     }
     age = await world.value("SELECT clock_timestamp() - timestamptz '2026-02-01Z'")
+    async with auth_database.admin() as admin:
+        await admin.execute("DROP TABLE IF EXISTS auth.audit_control_202601")
 
     assert ("audit_people_202601" in names) == (age < timedelta(days=90))
     assert ("audit_control_202601" in names) == (age < timedelta(days=400))
