@@ -135,7 +135,7 @@ class _Company:
                 self._run.began = time.monotonic()
                 self._run.phase = "running"
                 await self._tick(stop, on_tick, display)
-                await self._wind_down(customers, display)
+                await self._wind_down([*customers, operating], display)
             finally:
                 for task in (*crew, operating):
                     task.cancel()
@@ -203,13 +203,13 @@ class _Company:
                 self._run.quick = await oracle.check_quickly(self._state.urls["postgres_admin"])
 
     async def _wind_down(
-        self, customers: Sequence["asyncio.Future[None]"], display: Display | None
+        self, people: Sequence["asyncio.Future[None]"], display: Display | None
     ) -> None:
         """Let everybody finish or cancel what is open, within bounds."""
         self._run.phase = "winding down"
         self._world.winding_down.set()
         deadline = time.monotonic() + WIND_DOWN_SECONDS
-        waiting: set[asyncio.Future[None]] = set(customers)
+        waiting: set[asyncio.Future[None]] = set(people)
         while waiting and time.monotonic() < deadline:
             if display is not None:
                 display.update(self._run)
@@ -217,8 +217,8 @@ class _Company:
         for one in waiting:
             one.cancel()
         if waiting:
-            self._world.numbers.surprise(f"{len(waiting)} customers did not finish in time")
-        await asyncio.gather(*customers, return_exceptions=True)
+            self._world.numbers.surprise(f"{len(waiting)} people did not finish in time")
+        await asyncio.gather(*people, return_exceptions=True)
         for mitra in self._mitras:
             with contextlib.suppress(Refused, Unreachable, LoggedOut):
                 await mitra.leave()
