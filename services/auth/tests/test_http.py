@@ -181,44 +181,37 @@ async def test_roles_are_kept_apart(site: Site) -> None:
     assert (await site.client().call("GET", "/api/control/audit")).status == 401
 
 
+BROKEN_CODES: list[object] = [
+    "",
+    None,
+    [],
+    ["000000"],
+    {"$ne": 1},
+    123456,
+    "0000000",
+    "12345",
+    "12345a",
+    "\u0660\u0661\u0662\u0663\u0664\u0665",
+    "9" * 60_000,
+    "9" * 1_000_000,
+    "000000\n",
+    " 00000",
+    "000000",
+    "123456",
+]
+
+
 @pytest.mark.req("AU-01", "OP-09")
-@pytest.mark.parametrize(
-    "code",
-    [
-        "",
-        None,
-        [],
-        ["000000"],
-        {"$ne": 1},
-        123456,
-        "0000000",
-        "12345",
-        "12345a",
-        "\u0660\u0661\u0662\u0663\u0664\u0665",
-        "9" * 60_000,
-        "000000",
-        "123456",
-        "000000\n",
-        " 00000",
-    ],
-)
-async def test_broken_codes(site: Site, code: object) -> None:
+async def test_broken_codes(site: Site) -> None:
     """T33: whatever is typed in as a code is a clear refusal, never a 500, never a way in."""
-    client = site.client()
-    asked = await site.ask(client, PHONE)
-    if code == site.provider.last_code():
-        pytest.skip("that is the code, by chance")
-    body = {
-        "challenge_id": asked.body["challenge_id"],
-        "phone": PHONE,
-        "code": code,
-        "device_id": "d",
-    }
-
-    answer = await client.call("POST", "/api/auth/otp/verify", body)
-
-    assert answer.status in (401, 413, 422)
-    assert answer.body["code"] in ("code_invalid", "invalid_body", "body_too_large")
+    asked = await site.ask(site.client(), PHONE)
+    body = {"challenge_id": asked.body["challenge_id"], "phone": PHONE, "device_id": "d"}
+    for code in BROKEN_CODES:
+        if code == site.provider.last_code():
+            continue  # one in half a million: that is the code
+        answer = await site.client().call("POST", "/api/auth/otp/verify", {**body, "code": code})
+        assert answer.status in (401, 413, 422)
+        assert answer.body["code"] in ("code_invalid", "invalid_body", "body_too_large")
 
 
 @pytest.mark.req("AU-12")
@@ -585,5 +578,5 @@ async def test_unknown_ids_and_bodies(site: Site) -> None:
 async def test_names_need_a_letter(site: Site) -> None:
     """A name of nothing but blanks and control characters is refused."""
     client, _ = await site.sign_in(PHONE)
-    for name in ("", "   ", "\u200b\u0007", "x" * 81):
+    for name in ("", "   ", "\u200b\u0007", "x" * 81, "Tia\u0000"):
         assert (await client.call("PATCH", "/api/auth/me", {"display_name": name})).status == 422

@@ -18,7 +18,9 @@ Channel = Literal["whatsapp", "sms", "missed_call"]
 
 
 def _named(text: str) -> str:
-    """Return a name without control characters and needless blanks."""
+    """Return a name without control characters and needless blanks; NUL is no slip of the hand."""
+    if "\x00" in text:
+        raise ValueError("a name holds no NUL")
     cleaned = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     if not cleaned:
         raise ValueError("a name needs a visible character")
