@@ -1,30 +1,34 @@
 """Every producer's example is understood by every consumer; only JSON crosses the border."""
 
 import importlib
-import inspect
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from common.bus import Heard
+from common.contract import Contract, export
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("auth", "availability", "pairing", "chat", "sweeper")
 
 
+def contract_of(service: str) -> Contract:
+    """Return what a service promises, from its own code."""
+    contract: Contract = importlib.import_module(f"{service}.app").contract()
+    return contract
+
+
 def heard() -> list[tuple[str, str, type[Heard]]]:
-    """List (consumer, subject, model) for every inbound model of every service."""
-    found = []
-    for service in SERVICES:
-        if not (ROOT / f"services/{service}/src/{service}/inbound.py").exists():
-            continue
-        module = importlib.import_module(f"{service}.inbound")
-        for _, model in inspect.getmembers(module, inspect.isclass):
-            if issubclass(model, Heard) and model.__module__ == module.__name__:
-                subjects = getattr(model, "subjects", ()) or (getattr(model, "subject", ""),)
-                found += [(service, subject, model) for subject in subjects if subject]
-    return found
+    """List (consumer, subject, model) for every event that a service hears."""
+    return [
+        (service, subject, model)
+        for service in SERVICES
+        for subject, model in contract_of(service).heard.items()
+        if subject.startswith("evt.")
+    ]
 
 
 def examples() -> dict[str, Path]:
@@ -54,3 +58,36 @@ def test_consumer_reads_the_producers_example(
 def test_somebody_listens() -> None:
     """The list of inbound models is not empty, so the test above cannot pass by finding none."""
     assert {consumer for consumer, _, _ in heard()} >= {"availability", "pairing", "chat"}
+
+
+@pytest.mark.req("OP-07")
+@pytest.mark.parametrize("service", SERVICES)
+def test_committed_contract_is_what_the_code_promises(service: str, tmp_path: Path) -> None:
+    """`make contract` would change no file: the reviewed contract is the real one."""
+    committed = ROOT / "services" / service / "contract"
+
+    export(contract_of(service), tmp_path)
+
+    fresh = {p.relative_to(tmp_path): p.read_text() for p in tmp_path.rglob("*.json")}
+    known = {p.relative_to(committed): p.read_text() for p in committed.rglob("*.json")}
+    assert known == fresh
+
+
+@pytest.mark.req("OP-04")
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_imports_nothing_of_its_neighbours(service: str) -> None:
+    """A service and the libraries are enough to import it: it can be deployed alone."""
+    paths = [ROOT / f"services/{service}/src", ROOT / "libs/common/src", ROOT / "libs/mirror/src"]
+    program = (
+        "import sys; ours = sys.argv[1:];"
+        "sys.path[:] = [p for p in sys.path if not p.rstrip('/').endswith('/src')] + ours;"
+        f"import {service}.app"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *map(str, paths)],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stderr
