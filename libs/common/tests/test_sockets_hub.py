@@ -585,12 +585,12 @@ async def test_each_socket_has_one_line(stage: Stage, client: Client) -> None:
 async def test_strangers_leave_with_the_replica(stage: Stage, client: Client) -> None:
     """A socket that has not said who it is does not hold the process either."""
     socket = await client.ws_connect("/ws")
-    await eventually(lambda: stage.hub._strangers)
+    await eventually(lambda: stage.hub._door.strangers)
     draining = asyncio.ensure_future(stage.hub.drain())
 
     assert await close_code(socket) == 1012
     await draining
-    assert await eventually(lambda: not stage.hub._strangers)
+    assert await eventually(lambda: not stage.hub._door.strangers)
 
 
 async def test_a_handshake_with_a_body_is_refused(client: Client) -> None:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import structlog
 from aiohttp import WSMsgType, web
-from prometheus_client import Counter, Gauge
+from prometheus_client import Gauge
 
 from common.clock import Clock
 from common.limits import Gcra, Rate
@@ -19,7 +19,8 @@ from common.log import get_logger
 from common.runner import Runner
 from common.sockets import handshake
 from common.sockets.connection import Connection
-from common.sockets.dispatch import Dispatcher
+from common.sockets.dispatch import Checks, Dispatcher
+from common.sockets.door import Door, closes
 from common.sockets.frames import (
     Frame,
     Frames,
@@ -31,22 +32,18 @@ from common.sockets.frames import (
 from common.sockets.limits import CloseCode, SocketLimits
 from common.sockets.registry import Registry
 from common.tokens import Caller, Verifier
-from common.web import ALLOWED_ORIGINS, middlewares, problems
+from common.web import ALLOWED_ORIGINS, middlewares
 
 OnOpen = Callable[[Connection], Awaitable[Frame | None]]
 OnClose = Callable[[Connection], Awaitable[None]]
 SocketHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 connections = Gauge("ws_connections", "Open authenticated sockets", ["service"])
-closes = Counter("ws_close_total", "Sockets that ended", ["service", "code"])
 log = get_logger("socket")
 
 
-class RevocationPort(Protocol):
+class RevocationPort(Checks, Protocol):
     """The part of revocations that sockets need."""
-
-    async def check(self, caller: Caller) -> None:
-        """Raise when the login has ended."""
 
     def on_revoked(self, callback: Callable[[UUID], None]) -> None:
         """Call back for each login that ends."""
@@ -77,9 +74,13 @@ class Hub:
         self._origins = tuple(allowed_origins)
         self._limits = limits or SocketLimits()
         self._registry = Registry()
-        # Prepared, but nobody's yet: they count against a bound and leave with the replica too.
-        self._strangers: set[web.WebSocketResponse] = set()
-        self.draining = False
+        self._door = Door(
+            verifier=verifier,
+            revocations=revocations,
+            registry=self._registry,
+            limits=self._limits,
+            service=service,
+        )
         revocations.on_revoked(self.close_login)
         revocations.watch(self._registry.logins)
         runner.every("socket-expiry", 1.0, self.tick)
@@ -96,12 +97,11 @@ class Hub:
         )
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            if self.draining or len(self._strangers) >= self._limits.most_unauthenticated:
-                raise problems.ServiceUnavailable
+            self._door.check_open()
             origins = self._origins or request.app.get(ALLOWED_ORIGINS, ())
             handshake.check_request(request, allowed_origins=origins)
             token = handshake.header_token(request)
-            caller = None if token is None else await self._identify(token, roles)
+            caller = None if token is None else await self._door.identify(token, roles)
             websocket = web.WebSocketResponse(
                 heartbeat=self._limits.heartbeat_seconds,
                 max_msg_size=self._limits.hard_message_bytes,
@@ -178,8 +178,7 @@ class Hub:
 
     async def drain(self) -> None:
         """Send every client elsewhere, all at once; each has 2 s to say goodbye."""
-        self.draining = True
-        leaving, strangers = list(self._registry), list(self._strangers)
+        leaving, strangers = list(self._registry), self._door.shut()
         for connection in leaving:
             wait = random.randint(0, self._limits.restart_spread_ms)
             frame = RestartFrame(data=RestartData(retry_after_ms=wait))
@@ -194,13 +193,6 @@ class Hub:
 
     # --- the life of one socket ------------------------------------------------------------
 
-    async def _identify(self, token: str, roles: Collection[str]) -> Caller:
-        caller = await self._verifier.verify(token)
-        if caller.role not in roles:
-            raise problems.Forbidden
-        await self._revocations.check(caller)
-        return caller
-
     async def _admit(
         self,
         request: web.Request,
@@ -208,53 +200,19 @@ class Hub:
         caller: Caller | None,
         roles: Collection[str],
     ) -> Connection | None:
-        self._strangers.add(websocket)
-        try:
-            caller, cursor = await self._authenticate(websocket, caller, roles)
-        except ConnectionResetError:
+        known = await self._door.admit(request, websocket, caller, roles)
+        if known is None:
             return None
-        except handshake.EXPECTED as error:
-            await self._refuse(request, websocket, handshake.close_code_of(error))
-            return None
-        except Exception:
-            log.exception("socket_admission_failed")
-            await self._refuse(request, websocket, CloseCode.INTERNAL)
-            return None
-        finally:
-            self._strangers.discard(websocket)
         connection = Connection(
             websocket=websocket,
             transport=request.transport,
-            caller=caller,
-            cursor=cursor,
+            caller=known.caller,
+            cursor=known.cursor,
             limits=self._limits,
         )
         self._registry.add(connection)
         connections.labels(self._service).inc()
         return connection
-
-    async def _authenticate(
-        self, websocket: web.WebSocketResponse, caller: Caller | None, roles: Collection[str]
-    ) -> tuple[Caller, dict[str, int] | None]:
-        cursor = None
-        if caller is None:
-            auth = await handshake.first_message(websocket, seconds=self._limits.auth_seconds)
-            caller, cursor = await self._identify(auth.token, roles), auth.cursor
-        if self.draining:
-            raise handshake.Refused(CloseCode.RESTART)
-        if len(self._registry.of_user(caller.user_id)) >= self._limits.per_user:
-            raise handshake.Refused(CloseCode.TOO_MANY)
-        return caller, cursor
-
-    async def _refuse(
-        self, request: web.Request, websocket: web.WebSocketResponse, code: int
-    ) -> None:
-        closes.labels(self._service, code).inc()
-        with contextlib.suppress(TimeoutError, ConnectionError):
-            async with asyncio.timeout(self._limits.close_seconds):
-                await websocket.close(code=code)
-        if request.transport is not None:
-            request.transport.abort()
 
     async def _live(
         self,
