@@ -190,11 +190,13 @@ async def test_no_query_hangs_on_a_half_open_socket(wire: tuple[Proxy, Database]
     assert await ping(database)
     proxy.blackhole()
 
+    async def work(tx: Transaction) -> None:
+        await tx.fetchval("SELECT 1")
+
     async def attempt() -> float:
         started = time.monotonic()
         with pytest.raises(Unavailable):
-            async with database.transaction() as tx:
-                await tx.fetchval("SELECT 1")
+            await database.run(work)
         return time.monotonic() - started
 
     assert max(await asyncio.gather(*(attempt() for _ in range(5)))) < 5

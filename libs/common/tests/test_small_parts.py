@@ -9,7 +9,7 @@ from io import StringIO
 import pytest
 import structlog
 
-from common import log, trace
+from common import failpoints, log, trace
 from common.clock import Clock, SystemClock
 from common.ids import new_id
 from common.settings import ServiceSettings, load_settings
@@ -156,3 +156,16 @@ async def test_eventually_waits_and_gives_up() -> None:
     assert await eventually(lambda: next(answers)) == "yes"
     with pytest.raises(AssertionError, match="not within"):
         await eventually(lambda: False, timeout=0.05)
+
+
+def test_failpoints_are_off_unless_asked_for() -> None:
+    """Nothing is active by default; a drill names the place; production refuses."""
+    assert failpoints._active == {}
+    assert failpoints.parse({}) == {}
+    points = failpoints.parse({"FAILPOINTS": "after_commit=kill:0.1,before_compare=sleep:0.2"})
+    assert points["after_commit"] == failpoints.Failpoint("kill", 0.1)
+    assert points["before_compare"] == failpoints.Failpoint("sleep", 0.2)
+    with pytest.raises(ValueError, match="production"):
+        failpoints.parse({"FAILPOINTS": "a=kill:1", "ENVIRONMENT": "production"})
+    with pytest.raises(ValueError, match="'a=explode'"):
+        failpoints.parse({"FAILPOINTS": "a=explode"})

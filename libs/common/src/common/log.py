@@ -57,6 +57,8 @@ def configure(service: str, *, level: str, fmt: str, to: TextIO | None = None) -
     # These repeat what our own lines say better, once for each request or packet.
     for name in ("aiohttp.access", "nats", "asyncio"):
         logging.getLogger(name).setLevel(max(_number(level), logging.WARNING))
+    # While Postgres is away its pool would write a traceback a second; db_unavailable_total counts.
+    logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
 
 
 def get_logger(name: str | None = None) -> BoundLogger:
@@ -119,7 +121,6 @@ def _renderers(fmt: str, out: TextIO) -> list[Processor]:
     return [
         structlog.processors.format_exc_info,
         redact,
-        structlog.processors.EventRenamer("event"),
         structlog.processors.JSONRenderer(serializer=_dump),
     ]
 

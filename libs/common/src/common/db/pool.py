@@ -11,7 +11,7 @@ from typing import Self, TypeVar
 import asyncpg
 from prometheus_client import Counter, Gauge, Histogram
 
-from common import baseline
+from common import baseline, failpoints
 from common.db.errors import Busy, CommitUnknown, ConnectionLost, Unavailable, is_lost, translate
 from common.db.session import Connection, RawConnection, Transaction
 from common.log import get_logger
@@ -29,6 +29,8 @@ _retries = Counter("db_retries_total", "Transactions run again", ["reason"])
 _in_use = Gauge("db_connections_in_use", "Connections that are borrowed now")
 
 _TRIES = 4
+# One lock wait (2 s) may be repeated, a statement that hung (3 s) may not: callers get 5 s.
+_RETRY_WITHIN = 2.5
 _FIRST_WAIT = 0.1
 _LAST_WAIT = 3.0
 
@@ -92,6 +94,7 @@ class Database:
             await tx.execute("BEGIN")
             yield tx
             await _commit(raw)
+            failpoints.reach("after_commit")
         except BaseException as error:
             await _roll_back(raw, error)
             raise
@@ -101,7 +104,7 @@ class Database:
 
     async def run(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """Run `work` in a transaction; again, at most three times, when a lock was in the way."""
-        tries = 0
+        started, tries = time.monotonic(), 0
         while True:
             tries += 1
             try:
@@ -110,7 +113,7 @@ class Database:
             except (Busy, ConnectionLost, asyncpg.InvalidCachedStatementError) as error:
                 # A lost connection is worth one more try: the pool may hold a living one.
                 limit = 2 if isinstance(error, ConnectionLost) else _TRIES
-                if tries >= limit:
+                if tries >= limit or time.monotonic() - started > _RETRY_WITHIN:
                     raise
                 _retries.labels(type(error).__name__).inc()
             await asyncio.sleep(random.uniform(0.005, 0.02) * 3**tries)

@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from common import trace
 from common.bus import BusUnavailable
 from common.db import Unavailable
 from common.idempotency import IdempotencyMismatch
@@ -66,13 +67,14 @@ def observe(service: str) -> Middleware:
         started = time.perf_counter()
         status = 499
         in_flight.inc()
-        try:
-            response = await handler(request)
-            status = response.status
-            return response
-        finally:
-            in_flight.dec()
-            _account(request, service=service, status=status, started=started)
+        with trace.continued(request.headers.get("traceparent")):
+            try:
+                response = await handler(request)
+                status = response.status
+                return response
+            finally:
+                in_flight.dec()
+                _account(request, service=service, status=status, started=started)
 
     return middleware
 

@@ -1,0 +1,58 @@
+"""Killed between commit and publish: no event is lost."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from tests.support import TestDatabase
+
+from common.bus import Bus, Delivery
+from common.clock import SystemClock
+from common.db import Database
+from common.outbox import Outbox
+from common.runner import Runner
+from common.testing import eventually
+
+_WRITER = Path(__file__).with_name("dying_writer.py")
+
+
+@pytest.mark.fault
+async def test_events_survive_a_kill_after_the_commit(
+    plumbed: TestDatabase, nats_url: str, db: Database, bus: Bus, runner: Runner
+) -> None:
+    """Writers that are killed right after committing leave their events to the next relay."""
+    heard: set[str] = set()
+
+    async def take(delivery: Delivery) -> None:
+        heard.add(delivery.body.decode())
+
+    bus.consume(
+        stream="AUTH",
+        durable=f"test-{uuid4().hex}",
+        subjects=["evt.auth.number_written.v1"],
+        handler=take,
+    )
+    for _ in range(3):
+        writer = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(_WRITER),
+            env={
+                **os.environ,
+                "DATABASE_URL": plumbed.url("auth"),
+                "NATS_URL": nats_url,
+                "FAILPOINTS": "after_commit=kill:0.3",
+            },
+            stdout=asyncio.subprocess.DEVNULL,
+        )
+        async with asyncio.timeout(30):
+            assert await writer.wait() == -signal.SIGKILL
+    Outbox(service="auth", db=db, bus=bus, runner=runner, clock=SystemClock())
+
+    async with db.connection() as connection:
+        written = await connection.fetchval("SELECT count(*) FROM outbox")
+    assert written >= 3
+    await eventually(lambda: len(heard) == written, timeout=8)
