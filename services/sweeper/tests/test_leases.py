@@ -10,6 +10,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from services.sweeper.tests.fakes import NoMeter, NoRuns
 
 from common.clock import SystemClock
 from common.db import Database
@@ -43,29 +44,6 @@ class Notes:
     def holders(self) -> set[str]:
         """Return who drove anything."""
         return {holder for holder, _ in self.turns}
-
-
-class NoMeter:
-    """Counts nothing."""
-
-    def swept(self, sweep: str, swept: Swept, *, seconds: float) -> None:
-        """Count nothing."""
-
-    def failed(self, sweep: str) -> None:
-        """Count nothing."""
-
-    def held(self, leases: int) -> None:
-        """Count nothing."""
-
-    def braked(self, sweep: str, *, on: bool) -> None:
-        """Count nothing."""
-
-
-class NoRuns:
-    """Keeps nothing."""
-
-    async def record(self, turn: Turn, swept: Swept, *, holder: str, took_ms: int) -> None:
-        """Keep nothing."""
 
 
 @dataclass

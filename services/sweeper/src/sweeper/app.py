@@ -18,8 +18,7 @@ from common.db import Database
 from common.outbox import Outbox
 from common.runner import Runner
 from common.web import Health, build_app
-from mirror.kit import MirrorKit, open_mirror
-from mirror.values import Limits
+from mirror import Limits, MirrorKit, open_mirror
 from sweeper import jobs
 from sweeper.domain import (
     AUTO_OFFLINE,

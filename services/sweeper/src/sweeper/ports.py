@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
-from mirror.values import BeatCursor, BeatPage
+from mirror import BeatCursor, BeatPage
 from sweeper.domain import Asked, Brake, Due, Lease, Picture, Shard, Stale, Swept, Turn
 
 

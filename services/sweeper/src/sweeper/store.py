@@ -10,8 +10,7 @@ import asyncpg
 from common.clock import Clock
 from common.db import Database, Queries
 from common.outbox import Outbox
-from mirror.truth import record_beats
-from mirror.values import BeatOutcome
+from mirror import BeatOutcome, record_beats
 from sweeper.domain import Asked, Brake, Due, Lease, Picture, Shard, Swept, Turn
 from sweeper.events import SweepFinished
 

@@ -7,8 +7,7 @@ from typing import Protocol
 import structlog
 
 from common.clock import Clock
-from mirror.errors import MirrorUnavailable
-from mirror.values import BeatCursor, BeatPage
+from mirror import BeatCursor, BeatPage, MirrorUnavailable
 from sweeper.domain import AUTO_OFFLINE, Due, Stale, Swept, Turn, belongs, chunks, judge
 from sweeper.errors import LeaseLost, OwnerUnavailable
 from sweeper.ports import Brakes, Heartbeats, Meter, Mirror, Owners, Presence, Pruning, Truth

@@ -1,8 +1,6 @@
 """The mirror as the sweeps use it: a doubtful one is no mirror."""
 
-from mirror.errors import MirrorUnavailable
-from mirror.mirror import Mirror
-from mirror.seeding import Seeder
+from mirror import Mirror, MirrorUnavailable, Seeder
 from sweeper.domain import Picture, Stale
 
 # One script call must not hold Valkey for long; whoever is left over comes in the next pass.

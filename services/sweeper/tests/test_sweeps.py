@@ -1,0 +1,184 @@
+"""Promises of the sweeps: bounded, repeatable, and nothing in doubt."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from services.sweeper.tests.fakes import (
+    FakeBrakes,
+    FakeHeartbeats,
+    FakeOwners,
+    FakePresence,
+    FakeTruth,
+    NoMeter,
+    lost,
+    mine,
+    turn,
+)
+
+from common.testing.clock import FakeClock
+from mirror import BeatCursor
+from sweeper.domain import AUTO_OFFLINE, Due, Picture, Stale, Swept
+from sweeper.errors import LeaseLost
+from sweeper.handlers.sweeps import AutoOffline, DueDeadlines, HeartbeatFlush
+
+NOW = datetime(2026, 1, 5, tzinfo=UTC)
+
+
+def picture(gone: int, *, online: int, fresh: int) -> Picture:
+    """Make what the mirror shows."""
+    stale = tuple(Stale(UUID(int=n), status_version=n, seen_at_ms=n) for n in range(gone))
+    return Picture(stale=stale, candidates=gone, online=online, fresh=fresh)
+
+
+def auto_offline(
+    shown: Picture | None, owners: FakeOwners, brakes: FakeBrakes | None = None
+) -> AutoOffline:
+    """Wire the sweep."""
+    return AutoOffline(
+        presence=FakePresence(shown),
+        owners=owners,
+        brakes=brakes or FakeBrakes(),
+        meter=NoMeter(),
+        batch=2,
+    )
+
+
+def due(count: int) -> list[Due]:
+    """Make rows that are due."""
+    return [Due(kind="offer", id=UUID(int=n), due_at=NOW) for n in range(count)]
+
+
+@pytest.mark.req("SW-01")
+async def test_no_mirror_no_pass() -> None:
+    """Without a mirror nobody is taken offline, and the pass says why."""
+    owners = FakeOwners()
+
+    assert await auto_offline(None, owners)(turn(), mine) == Swept.nothing("it was never seeded")
+    assert owners.offline == []
+
+
+@pytest.mark.req("SW-01")
+async def test_stale_go_in_bites_with_the_fence() -> None:
+    """The stale ones go to their owner in bites, each with the lease's fence."""
+    owners = FakeOwners()
+    swept = await auto_offline(picture(3, online=90, fresh=80), owners)(turn(fence=7), mine)
+
+    assert swept == Swept(count=3)
+    assert owners.fences == [7, 7]
+
+
+@pytest.mark.req("SW-01")
+async def test_the_brake_holds_once() -> None:
+    """A pass that would hit too many stops; the next one, with a fresh majority, goes on."""
+    owners, brakes = FakeOwners(), FakeBrakes()
+    sweep = auto_offline(picture(30, online=100, fresh=70), owners, brakes)
+    first = await sweep(turn(slot=1), mine)
+
+    assert first == Swept.nothing("brake")
+    assert owners.offline == []
+    assert await sweep(turn(slot=2), mine) == Swept(count=30)
+    assert brakes.kept is None
+
+
+@pytest.mark.req("SW-01")
+async def test_without_a_fresh_majority_only_an_operator_confirms() -> None:
+    """While most beats are missing no pass confirms itself, however often it runs."""
+    owners, brakes = FakeOwners(), FakeBrakes()
+    sweep = auto_offline(picture(60, online=100, fresh=40), owners, brakes)
+    for slot in range(5):
+        await sweep(turn(slot=slot), mine)
+    assert owners.offline == []
+
+    brakes.confirm()
+    assert await sweep(turn(AUTO_OFFLINE, slot=9), mine) == Swept(count=60)
+
+
+@pytest.mark.req("SW-05")
+async def test_a_lost_lease_stops_the_pass() -> None:
+    """Who lost the lease sends nothing more."""
+    owners = FakeOwners()
+    with pytest.raises(LeaseLost):
+        await auto_offline(picture(3, online=90, fresh=80), owners)(turn(), lost)
+    with pytest.raises(LeaseLost):
+        await deadlines(owners, 3)(turn(), lost)
+
+    assert owners.fences == []
+
+
+def deadlines(owners: FakeOwners, rows: int, *, shards: int = 1) -> DueDeadlines:
+    """Wire the sweep."""
+    truth = FakeTruth(rows=due(rows))
+    return DueDeadlines(
+        owner="pairing", truth=truth, owners=owners, shards=shards, limit=100, batch=4
+    )
+
+
+@pytest.mark.req("SW-04")
+async def test_due_rows_go_in_bites() -> None:
+    """Everything due goes to the owner, in bites."""
+    owners = FakeOwners()
+    swept = await deadlines(owners, 10)(turn(), mine)
+
+    assert swept == Swept(count=10)
+    assert sorted(len(bite) for bite in owners.settled) == [2, 4, 4]
+
+
+@pytest.mark.req("SW-04", "SW-05")
+async def test_shards_share_what_is_due() -> None:
+    """Two shards together settle each row once."""
+    owners = FakeOwners()
+    sweep = deadlines(owners, 9, shards=2)
+    for shard in (0, 1):
+        await sweep(turn(shard=shard), mine)
+
+    assert sorted(id_ for bite in owners.settled for id_ in bite) == [one.id for one in due(9)]
+
+
+async def test_a_silent_bus_is_said_and_nothing_lost() -> None:
+    """With the bus away the pass does nothing and names the reason."""
+    swept = await deadlines(FakeOwners(silent=True), 3)(turn(), mine)
+
+    assert swept == Swept.nothing("bus unavailable")
+
+
+@pytest.mark.req("SW-02")
+async def test_flush_writes_what_changed() -> None:
+    """A flush writes every beat once, page by page, and the next one only newer beats."""
+    beats = FakeHeartbeats(10_000, [(UUID(int=n), 1000 + n) for n in range(5)])
+    truth = FakeTruth()
+    sweep = HeartbeatFlush(heartbeats=beats, truth=truth, clock=FakeClock(), shards=1, batch=2)
+    first = await sweep(turn(), mine)
+    beats.kept.append((UUID(int=9), 2000))
+    second = await sweep(turn(slot=2), mine)
+
+    assert (first, second) == (Swept(count=5), Swept(count=1))
+    assert truth.ages[0] == (UUID(int=0), 9000)
+    assert truth.ages[-1] == (UUID(int=9), 8000)
+
+
+@pytest.mark.req("SW-02")
+async def test_a_new_holder_flushes_everything() -> None:
+    """Whoever takes a shard over begins from the first beat: the one before may have lost some."""
+    beats = FakeHeartbeats(10_000, [(UUID(int=1), 1000)])
+    sweep = HeartbeatFlush(
+        heartbeats=beats, truth=FakeTruth(), clock=FakeClock(), shards=1, batch=2
+    )
+    await sweep(turn(fence=1), mine)
+    await sweep(turn(fence=2), mine)
+
+    assert beats.asked == [BeatCursor(), BeatCursor()]
+
+
+@pytest.mark.req("SW-02")
+async def test_flush_shards_share_the_mitras() -> None:
+    """Two shards together write each mitra once."""
+    beats = FakeHeartbeats(10_000, [(UUID(int=n), 1000 + n) for n in range(7)])
+    truth = FakeTruth()
+    for shard in (0, 1):
+        sweep = HeartbeatFlush(
+            heartbeats=beats, truth=truth, clock=FakeClock(), shards=2, batch=100
+        )
+        await sweep(turn(shard=shard), mine)
+
+    assert sorted(mitra for mitra, _ in truth.ages) == [mitra for mitra, _ in beats.kept]
