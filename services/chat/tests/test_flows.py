@@ -172,7 +172,7 @@ async def test_wrong_amount_changes_nothing(world: World) -> None:
 
 @pytest.mark.req("CH-05", "CH-11")
 async def test_time_over(world: World) -> None:
-    """After the deadline nothing is accepted, swept or not; then the window, the goodbye, the end."""
+    """After the deadline nothing is accepted; then come the window, the goodbye and the end."""
     story = await world.active(replied=True)
     session = story.session
     await world.let_pass(session.id, "ends_at")

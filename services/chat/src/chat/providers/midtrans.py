@@ -1,5 +1,6 @@
 """Midtrans: Snap checkout, status, refund, and its signed notifications."""
 
+import base64
 import hashlib
 import hmac
 import math
@@ -50,7 +51,12 @@ class Midtrans:
         self._snap_url = snap_url.rstrip("/")
         self._api_url = api_url.rstrip("/")
         self._server_key = server_key
-        self._auth = aiohttp.BasicAuth(server_key, "")
+        credentials = base64.b64encode(f"{server_key}:".encode()).decode()
+        self._headers = {
+            "Authorization": f"Basic {credentials}",
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+        }
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
 
     async def create(
@@ -142,8 +148,7 @@ class Midtrans:
                     method,
                     url,
                     data=None if body is None else orjson.dumps(body),
-                    headers={"Content-Type": "application/json", "Accept": "application/json"},
-                    auth=self._auth,
+                    headers=self._headers,
                     timeout=self._timeout,
                     allow_redirects=False,
                 ) as response:
