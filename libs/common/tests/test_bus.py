@@ -218,7 +218,7 @@ async def test_an_outage_of_postgres_buries_nothing(
         return not away
 
     monkeypatch.setattr(letters, "reachable", reachable)
-    monkeypatch.setattr("common.bus.consume._HOLD", (0.01, 0.02))
+    monkeypatch.setattr("common.bus.settle._HOLD", (0.01, 0.02))
     event_id = await publish(bus, listener.subject)
     listener.failing[event_id] = Unavailable()
 

@@ -15,12 +15,13 @@ from pydantic import BaseModel
 
 from common import baseline
 from common.bus import commands
-from common.bus.consume import Consumer, Handle
+from common.bus.consume import Consumer
 from common.bus.dead_letters import DeadLetters
 from common.bus.ear import Ear, Hear
 from common.bus.errors import BusUnavailable
 from common.bus.link import Attach, Link
 from common.bus.mouth import Mouth
+from common.bus.settle import Handle
 from common.bus.streams import ensure_stream, stream_of
 from common.db import Database
 from common.runner import Runner

@@ -7,7 +7,7 @@ it. So a request whose answer comes late costs nothing, where nats-py's fetch() 
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import structlog
 from nats.aio.client import Client
@@ -17,12 +17,12 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from prometheus_client import Counter, Gauge, Histogram
 
 from common import baseline, trace
-from common.bus.dead_letters import DeadLetters, Reason
+from common.bus.dead_letters import DeadLetters
 from common.bus.delivery import Delivery
-from common.bus.envelope import Malformed, header
+from common.bus.envelope import header
 from common.bus.link import Link
+from common.bus.settle import Handle, Settler, answer_server
 from common.bus.streams import ensure_stream
-from common.db import Unavailable
 from common.log import get_logger
 from common.runner import Runner
 
@@ -31,12 +31,9 @@ _handled = Counter("events_handled_total", "Events heard, by outcome", ["consume
 _seconds = Histogram("event_handle_seconds", "Handling one event", ["consumer"])
 _pending = Gauge("jetstream_pending", "Events not yet delivered", ["stream", "consumer"])
 
-Handle = Callable[[Delivery], Awaitable[None]]
-
 _QUIET = ("404", "408")
 _GRACE = 1.0
 _MISSES = 3
-_HOLD = (0.5, 5.0)
 _ADVISORY = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES"
 
 
@@ -63,7 +60,9 @@ class Consumer:
         self._link = link
         self._runner = runner
         self._subjects = subjects
-        self._handle = handle
+        self._settler = Settler(
+            runner=runner, consumer=durable, handle=handle, dead_letters=dead_letters
+        )
         self._dead_letters = dead_letters
         self._inbox = ""
         self._ensured = False
@@ -227,98 +226,18 @@ class Consumer:
                     ),
                     _seconds.labels(self.durable).time(),
                 ):
-                    outcome = await self._settle(message)
+                    outcome = await self._settler.settle(message)
             _handled.labels(self.durable, outcome).inc()
         except asyncio.CancelledError:
             # We are being stopped: somebody else may have it at once.
-            await _answer(message.nak())
+            await answer_server(message.nak())
             raise
         finally:
             self._in_hand -= 1
             self._freed.set()
-
-    async def _settle(self, message: Msg) -> str:
-        """Handle one message and answer the server; return the outcome's name."""
-        deliveries = message.metadata.num_delivered
-        try:
-            delivery = Delivery.of(message)
-            if deliveries > baseline.CONSUMER_BURY_AT:
-                # Every earlier try ended without an answer: it may be what kills us.
-                return await self._bury(message, "exhausted", "No try came to an end.")
-            with structlog.contextvars.bound_contextvars(event_id=str(delivery.id)):
-                await self._try(delivery, message)
-        except Malformed as error:
-            return await self._bury(message, "malformed", str(error))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the event goes on its way
-            if self._runner.stopping:
-                await _answer(message.nak())
-                return "stopped"
-            _log.exception("event_failed", deliveries=deliveries)
-            if deliveries >= baseline.CONSUMER_BURY_AT:
-                return await self._bury(message, "exhausted", f"{type(error).__name__}: {error}")
-            await _answer(message.nak(delay=_backoff(deliveries)))
-            return "failed"
-        # Not awaited by the server: a lost ack means one more delivery, which changes nothing.
-        await _answer(message.ack())
-        return "handled"
-
-    async def _try(self, delivery: Delivery, message: Msg) -> None:
-        """Run the handler; while Postgres is away keep the message, count no failure."""
-        wait = _HOLD[0]
-        while True:
-            try:
-                async with asyncio.timeout(baseline.CONSUMER_HANDLER_TIMEOUT):
-                    await self._handle(delivery)
-                return
-            except Unavailable:
-                letters = self._dead_letters()
-                if letters is None or self._runner.stopping or await letters.reachable():
-                    raise
-            await _answer(message.in_progress())
-            await asyncio.sleep(wait)
-            wait = min(wait * 2, _HOLD[1])
-
-    async def _bury(self, message: Msg, reason: Reason, error: str) -> str:
-        letters = self._dead_letters()
-        metadata = message.metadata
-        headers = dict(message.headers or {})
-        if letters is None:
-            _log.error("burial_impossible", reason=reason, hint="call Bus.bury_in")
-            await _answer(message.nak(delay=baseline.CONSUMER_BACKOFF[-1]))
-            return "failed"
-        try:
-            await letters.bury(
-                consumer=self.durable,
-                stream=self.stream,
-                stream_seq=metadata.sequence.stream,
-                subject=message.subject,
-                event_id=Delivery.id_of(headers),
-                body=message.data,
-                headers=headers,
-                reason=reason,
-                error=error,
-                deliveries=metadata.num_delivered,
-            )
-        except Exception:  # noqa: BLE001 - not buried, so it must come back
-            _log.exception("burial_failed", reason=reason)
-            await _answer(message.nak(delay=baseline.CONSUMER_BACKOFF[-1]))
-            return "failed"
-        await _answer(message.term())
-        return reason
 
 
 def _status(message: Msg) -> str | None:
     if message.headers and not message.data:
         return message.headers.get("Status")
     return None
-
-
-def _backoff(deliveries: int) -> float:
-    steps = baseline.CONSUMER_BACKOFF
-    return steps[min(deliveries, len(steps)) - 1]
-
-
-async def _answer(answer: Awaitable[None]) -> None:
-    """Send an answer if there is somebody to hear it; without it the message comes again."""
-    with contextlib.suppress(NatsError, OSError, TimeoutError):
-        await answer
