@@ -1,33 +1,20 @@
 """A world of mitras in a real Postgres, and a mirror in a real Valkey with cluster mode on."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 import asyncpg
 import pytest
 import valkey.asyncio as valkey_client
+from libs.mirror.tests.stage import Stage
+from tests.support import Databases
+
 from common.clock import SystemClock
 from common.db import Database
 from common.runner import Runner
-from mirror import Limits, MirrorKit, open_mirror
+from mirror import Limits, open_mirror
 from mirror.testing import World
 
-from tests.support import Databases
-
 LIMITS = Limits(heartbeat_seconds=20, fresh_seconds=45, auto_offline_seconds=75)
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Everything a test of the mirror plays with."""
-
-    world: World
-    kit: MirrorKit
-    db: Database
-    raw: "valkey_client.Valkey[bytes]"
-    runner: Runner
-    url: str
-    database_url: str
 
 
 @pytest.fixture(scope="session")

@@ -1,19 +1,24 @@
 """Beats: one write for all of a tick, and Postgres while there is no mirror."""
 
 import asyncio
+from uuid import UUID
 
 import pytest
+from libs.mirror.tests.stage import Stage
+
 from common.ids import new_id
-from mirror import BeatOutcome, record_beats
+from mirror import BeatCursor, BeatOutcome, record_beats
 
 
-async def evalsha_calls(stage) -> int:
+async def evalsha_calls(stage: Stage) -> int:
+    """Return how many scripts Valkey has run."""
     info = await stage.raw.info("commandstats")
-    return info.get("cmdstat_evalsha", {"calls": 0})["calls"]
+    calls: int = info.get("cmdstat_evalsha", {"calls": 0})["calls"]
+    return calls
 
 
 @pytest.mark.req("AV-03", "AV-04")
-async def test_all_beats_of_a_tick_go_in_one_command(stage):
+async def test_all_beats_of_a_tick_go_in_one_command(stage: Stage) -> None:
     """A hundred sockets that beat at once cost Valkey one script, and Postgres nothing."""
     mitras = [await stage.world.mitra(beat_age=30) for _ in range(100)]
     await stage.kit.seeder.reseed("test")
@@ -31,7 +36,7 @@ async def test_all_beats_of_a_tick_go_in_one_command(stage):
 
 
 @pytest.mark.req("AV-03")
-async def test_an_app_learns_that_it_is_offline(stage):
+async def test_an_app_learns_that_it_is_offline(stage: Stage) -> None:
     """Offline, deactivated and unknown mitras are told so, and nothing is stored for them."""
     offline = await stage.world.mitra(online=False)
     barred = await stage.world.mitra(active=False)
@@ -44,7 +49,9 @@ async def test_an_app_learns_that_it_is_offline(stage):
 
 
 @pytest.mark.req("AV-03", "AV-07")
-async def test_without_a_mirror_postgres_takes_the_beat_and_refuses_the_deactivated(stage):
+async def test_without_a_mirror_postgres_takes_beats_and_refuses_the_deactivated(
+    stage: Stage,
+) -> None:
     """An emptied Valkey is an outage: the full check is made in Postgres, for all of a tick."""
     here = await stage.world.mitra(beat_age=30)
     barred = await stage.world.mitra(active=False, beat_age=30)
@@ -58,7 +65,7 @@ async def test_without_a_mirror_postgres_takes_the_beat_and_refuses_the_deactiva
 
 
 @pytest.mark.req("AV-07", "SW-02")
-async def test_no_beat_in_postgres_moves_backwards_or_into_the_future(stage):
+async def test_no_beat_in_postgres_moves_backwards_or_into_the_future(stage: Stage) -> None:
     """An old beat changes nothing; one from the future counts as now; repeats are harmless."""
     mitra = await stage.world.mitra(beat_age=10)
     assert await record_beats(stage.db, [(mitra, 60_000.0)]) == {mitra: BeatOutcome.RECORDED}
@@ -68,7 +75,7 @@ async def test_no_beat_in_postgres_moves_backwards_or_into_the_future(stage):
 
 
 @pytest.mark.req("AV-01", "AV-04")
-async def test_a_mitra_whom_the_mirror_missed_is_healed_by_her_beat(stage):
+async def test_a_mitra_whom_the_mirror_missed_is_healed_by_her_beat(stage: Stage) -> None:
     """She went online while the mirror could not be written: her app is not told otherwise."""
     mitra = await stage.world.mitra(online=False)
     await stage.kit.seeder.reseed("test")
@@ -78,7 +85,7 @@ async def test_a_mitra_whom_the_mirror_missed_is_healed_by_her_beat(stage):
     assert (await stage.kit.mirror.is_reachable([mitra]))[mitra].available
 
 
-async def test_someone_offline_is_looked_up_once_in_a_while(stage):
+async def test_someone_offline_is_looked_up_once_in_a_while(stage: Stage) -> None:
     """An app that beats on though it is offline costs Postgres one statement in ten seconds."""
     mitra = await stage.world.mitra(online=False)
     await stage.kit.seeder.reseed("test")
@@ -88,28 +95,28 @@ async def test_someone_offline_is_looked_up_once_in_a_while(stage):
     assert await stage.kit.beats.beat(mitra) == BeatOutcome.OFFLINE
 
 
-async def test_the_moment_of_receipt_counts(stage):
+async def test_the_moment_of_receipt_counts(stage: Stage) -> None:
     """A beat that is written late is as old as it is, not as young as its writing."""
     mitra = await stage.world.mitra(beat_age=40)
     await stage.kit.seeder.reseed("test")
-    received = stage.kit.beats._clock.monotonic() - 20
+    received = stage.now() - 20
     await stage.kit.mirror.record([(mitra, received)])
     status = await stage.kit.mirror.status(mitra)
 
     assert status is not None
+    assert status.beat_age_ms is not None
     assert 19_900 < status.beat_age_ms < 22_000
 
 
 @pytest.mark.req("SW-02")
-async def test_a_walk_over_the_beats_meets_each_once(stage):
+async def test_a_walk_over_the_beats_meets_each_once(stage: Stage) -> None:
     """Pages follow each other in the order of time, also where many beats share a millisecond."""
-    from mirror import BeatCursor
-
     mitras = {await stage.world.mitra(beat_age=30) for _ in range(25)}
     await stage.kit.seeder.reseed("test")
-    now = stage.kit.beats._clock.monotonic()
+    now = stage.now()
     await stage.kit.mirror.record([(mitra, now) for mitra in mitras])
-    seen, cursor, last = [], BeatCursor(), False
+    seen: list[UUID] = []
+    cursor, last = BeatCursor(), False
     while not last:
         page = await stage.kit.mirror.beats(cursor, limit=10)
         seen += [mitra for mitra, _ in page.beats]

@@ -4,30 +4,36 @@ import itertools
 from uuid import UUID
 
 import pytest
+from libs.mirror.tests.stage import Stage
+
 from common.ids import new_id
 from mirror import BeatOutcome, Mirror, Stamp
 from mirror.values import ActiveFact, Fact, LoadFact, OnlineFact
 
 
 def online(mitra: UUID, version: int, value: bool = True, *, age: int = 0, epoch: int = 1) -> Fact:  # noqa: FBT001, FBT002
+    """Make a fact about her wish."""
     return OnlineFact(mitra, Stamp(epoch, version), value, age)
 
 
 def active(mitra: UUID, version: int, value: bool = True, *, epoch: int = 1) -> Fact:  # noqa: FBT001, FBT002
+    """Make a fact about operators' leave."""
     return ActiveFact(mitra, Stamp(epoch, version), value)
 
 
 def load(mitra: UUID, version: int, held: int = 0, *, epoch: int = 1) -> Fact:
+    """Make a fact about her slots, of three."""
     return LoadFact(mitra, Stamp(epoch, version), held, 3)
 
 
 async def is_available(mirror: Mirror, mitra: UUID) -> bool:
+    """Ask the mirror."""
     return (await mirror.is_reachable([mitra]))[mitra].available
 
 
 @pytest.mark.req("AV-02", "AV-10")
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
-async def test_facts_may_come_in_any_order(stage, order):
+async def test_facts_may_come_in_any_order(stage: Stage, order: tuple[int, ...]) -> None:
     """Whoever is online, active and has a free slot is available, whatever was told first."""
     mitra, mirror = new_id(), stage.kit.mirror
     facts = [online(mitra, 2), active(mitra, 1), load(mitra, 5, 2)]
@@ -40,7 +46,7 @@ async def test_facts_may_come_in_any_order(stage, order):
 
 
 @pytest.mark.req("AV-10")
-async def test_an_older_load_never_wins(stage):
+async def test_an_older_load_never_wins(stage: Stage) -> None:
     """A recompute that was overtaken changes nothing, however often it is told."""
     mitra, mirror = new_id(), stage.kit.mirror
     await mirror.apply([online(mitra, 2), active(mitra, 1), load(mitra, 7, 3)])
@@ -53,7 +59,7 @@ async def test_an_older_load_never_wins(stage):
 
 
 @pytest.mark.req("AV-02")
-async def test_a_tombstone_outlives_a_late_online(stage):
+async def test_a_tombstone_outlives_a_late_online(stage: Stage) -> None:
     """Offline is remembered with its version: the online of before, told late, revives nobody."""
     mitra, mirror = new_id(), stage.kit.mirror
     await mirror.apply([active(mitra, 1), load(mitra, 1), online(mitra, 3, value=False)])
@@ -62,7 +68,7 @@ async def test_a_tombstone_outlives_a_late_online(stage):
     assert (await mirror.counts()).online == 0
 
 
-async def test_versions_are_compared_as_numbers(stage):
+async def test_versions_are_compared_as_numbers(stage: Stage) -> None:
     """Version 10 is newer than version 9, and epoch 10 than epoch 9."""
     mitra, mirror = new_id(), stage.kit.mirror
     await mirror.apply([load(mitra, 9, 1)])
@@ -71,7 +77,7 @@ async def test_versions_are_compared_as_numbers(stage):
     assert (await mirror.apply([load(mitra, 1, 1, epoch=10)])).newer == 1
 
 
-async def test_a_new_history_of_postgres_wins_with_lower_versions(stage):
+async def test_a_new_history_of_postgres_wins_with_lower_versions(stage: Stage) -> None:
     """After a failover that lost commits, versions start lower, and win all the same."""
     mitra, mirror = new_id(), stage.kit.mirror
     await mirror.apply([online(mitra, 2), active(mitra, 1), load(mitra, 40, 3)])
@@ -81,7 +87,7 @@ async def test_a_new_history_of_postgres_wins_with_lower_versions(stage):
     assert (await mirror.apply([load(mitra, 41, 3)])).refused == 1
 
 
-async def test_an_equal_version_heals(stage):
+async def test_an_equal_version_heals(stage: Stage) -> None:
     """What was damaged under an unchanged version is put right, and counted."""
     mitra, mirror = new_id(), stage.kit.mirror
     facts = [online(mitra, 2), active(mitra, 1), load(mitra, 1)]
@@ -98,12 +104,12 @@ async def test_an_equal_version_heals(stage):
 
 
 @pytest.mark.req("AV-03", "AV-05")
-async def test_a_deactivated_mitra_leaves_no_beat(stage):
+async def test_a_deactivated_mitra_leaves_no_beat(stage: Stage) -> None:
     """She is refused, nothing is stored, and she is not reachable though her wish is online."""
     mitra, mirror = new_id(), stage.kit.mirror
     await mirror.apply([online(mitra, 2), active(mitra, 1), load(mitra, 1)])
     await mirror.apply([active(mitra, 2, value=False)])
-    loop_now = stage.kit.beats._clock.monotonic()
+    loop_now = stage.now()
 
     assert await mirror.record([(mitra, loop_now)]) == [BeatOutcome.DEACTIVATED]
     assert await stage.raw.zscore("{mitras}:online", str(mitra)) == 0
@@ -117,11 +123,11 @@ async def test_a_deactivated_mitra_leaves_no_beat(stage):
 
 
 @pytest.mark.req("AV-05")
-async def test_a_late_beat_makes_nobody_younger(stage):
+async def test_a_late_beat_makes_nobody_younger(stage: Stage) -> None:
     """The newest beat counts, in both indexes; an older one that arrives later changes nothing."""
     mitra, mirror = new_id(), stage.kit.mirror
     await mirror.apply([online(mitra, 2, age=30_000), active(mitra, 1), load(mitra, 1)])
-    now = stage.kit.beats._clock.monotonic()
+    now = stage.now()
     await mirror.record([(mitra, now - 5)])
     score = await stage.raw.zscore("{mitras}:online", str(mitra))
     await mirror.record([(mitra, now - 20)])
@@ -131,12 +137,21 @@ async def test_a_late_beat_makes_nobody_younger(stage):
 
 
 @pytest.mark.req("AV-05")
-async def test_a_beat_brings_nobody_online(stage):
+async def test_a_beat_brings_nobody_online(stage: Stage) -> None:
     """Whoever is offline stays so, however much her app beats."""
     mitra, mirror = new_id(), stage.kit.mirror
     await mirror.apply([online(mitra, 3, value=False), active(mitra, 1), load(mitra, 1)])
 
-    assert await mirror.record([(mitra, stage.kit.beats._clock.monotonic())]) == [
-        BeatOutcome.OFFLINE
-    ]
+    assert await mirror.record([(mitra, stage.now())]) == [BeatOutcome.OFFLINE]
     assert (await mirror.counts()).online == 0
+
+
+@pytest.mark.req("AV-05", "AV-10")
+async def test_a_beat_makes_nobody_available_who_is_full(stage: Stage) -> None:
+    """The kept answer is touched by a beat, never entered by one."""
+    mitra, mirror = new_id(), stage.kit.mirror
+    await mirror.apply([online(mitra, 2), active(mitra, 1), load(mitra, 1, 3)])
+    await mirror.record([(mitra, stage.now())])
+
+    assert await stage.raw.zscore("{mitras}:available", str(mitra)) is None
+    assert (await mirror.counts()).available == 0

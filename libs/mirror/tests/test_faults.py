@@ -4,22 +4,39 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import AsyncIterator, Collection
+from pathlib import Path
+from typing import cast
+from uuid import UUID
 
 import pytest
+from libs.mirror.tests.stage import Stage
+
 from common.clock import SystemClock
 from common.db import Unavailable
+from common.ids import new_id
 from common.runner import Runner
 from common.testing.proxy import Proxy
 from common.testing.waiting import eventually
-from mirror import Limits, MirrorUnavailable, open_mirror
+from mirror import (
+    Candidate,
+    Counts,
+    Limits,
+    MirrorKit,
+    MirrorUnavailable,
+    Presence,
+    Reachability,
+    open_mirror,
+)
 from mirror.fallback import Bulkhead, WithFallback
 from mirror.link import Link
-from mirror.values import Candidate
 from temani.servers import Valkey
+
+Through = tuple[MirrorKit, Proxy]
 
 
 @pytest.fixture
-async def through(stage, valkey):
+async def through(stage: Stage, valkey: Valkey) -> AsyncIterator[Through]:
     """A mirror that reaches Valkey through a wire which the test can cut."""
     runner = Runner()
     async with Proxy(valkey.port) as proxy:
@@ -31,7 +48,7 @@ async def through(stage, valkey):
 
 @pytest.mark.fault
 @pytest.mark.req("AV-07")
-async def test_a_frozen_valkey_costs_a_moment_then_nothing(stage, through):
+async def test_a_frozen_valkey_costs_a_moment_then_nothing(stage: Stage, through: Through) -> None:
     """Half-open: the first answers come late by 0.15 s, then nobody waits; all are right."""
     kit, proxy = through
     mitra = await stage.world.mitra()
@@ -49,14 +66,14 @@ async def test_a_frozen_valkey_costs_a_moment_then_nothing(stage, through):
     assert sorted(took)[len(took) // 2] < 0.1, "the breaker is open"
     proxy.heal()
 
-    async def mirrored():
+    async def mirrored() -> bool:
         return (await kit.presence.counts()).source == "mirror"
 
     await eventually(mirrored, timeout=6)
 
 
 @pytest.mark.fault
-async def test_a_stale_write_after_a_freeze_changes_nothing(stage, through):
+async def test_a_stale_write_after_a_freeze_changes_nothing(stage: Stage, through: Through) -> None:
     """What was sent into a frozen Valkey is applied when it thaws, and loses to newer facts."""
     kit, proxy = through
     mitra = await stage.world.mitra(load=3)
@@ -73,7 +90,9 @@ async def test_a_stale_write_after_a_freeze_changes_nothing(stage, through):
 
 
 @pytest.mark.fault
-async def test_a_cut_connection_is_made_anew_within_the_call(stage, through):
+async def test_a_cut_connection_is_made_anew_within_the_call(
+    stage: Stage, through: Through
+) -> None:
     """A reset between two questions costs no answer: the question is asked once more."""
     kit, proxy = through
     await stage.world.mitra()
@@ -86,7 +105,7 @@ async def test_a_cut_connection_is_made_anew_within_the_call(stage, through):
 
 @pytest.mark.fault
 @pytest.mark.req("AV-08", "AV-09")
-async def test_a_killed_valkey_comes_back_empty_and_is_seeded(stage, tmp_path):
+async def test_a_killed_valkey_comes_back_empty_and_is_seeded(stage: Stage, tmp_path: Path) -> None:
     """Killed: Postgres answers. Restarted, it is empty: still Postgres, until it is seeded."""
     server = Valkey(tmp_path / "valkey")
     await server.start()
@@ -102,7 +121,7 @@ async def test_a_killed_valkey_comes_back_empty_and_is_seeded(stage, tmp_path):
         assert await stage.world.beaten_ago(mitra) < 5
         await server.start()
 
-        async def mended():
+        async def mended() -> bool:
             try:
                 await kit.seeder.mend()
             except MirrorUnavailable:
@@ -113,6 +132,8 @@ async def test_a_killed_valkey_comes_back_empty_and_is_seeded(stage, tmp_path):
 
         await eventually(mended, timeout=15)
         status = await kit.mirror.status(mitra)
+        assert status is not None
+        assert status.beat_age_ms is not None
         assert status.beat_age_ms < 30_000, "the beat of the outage was kept"
     finally:
         await runner.stop()
@@ -120,7 +141,7 @@ async def test_a_killed_valkey_comes_back_empty_and_is_seeded(stage, tmp_path):
 
 
 @pytest.mark.fault
-async def test_a_stopped_server_process_is_noticed(stage, tmp_path):
+async def test_a_stopped_server_process_is_noticed(stage: Stage, tmp_path: Path) -> None:
     """SIGSTOP: the kernel still accepts connections; calls end in time all the same."""
     server = Valkey(tmp_path / "valkey")
     await server.start()
@@ -136,7 +157,7 @@ async def test_a_stopped_server_process_is_noticed(stage, tmp_path):
         assert time.monotonic() - started < 1.5
         os.kill(pid, signal.SIGCONT)
 
-        async def answers():
+        async def answers() -> object:
             try:
                 return await link.command(b"PING")
             except MirrorUnavailable:
@@ -148,18 +169,18 @@ async def test_a_stopped_server_process_is_noticed(stage, tmp_path):
         await server.stop()
 
 
-async def test_lost_scripts_are_sent_again(stage):
+async def test_lost_scripts_are_sent_again(stage: Stage) -> None:
     """After SCRIPT FLUSH the next question still gets its answer."""
     await stage.raw.script_flush()
 
     assert (await stage.kit.mirror.counts()).online == 0
 
 
-async def test_a_cancelled_question_leaves_the_answers_in_order(stage):
+async def test_a_cancelled_question_leaves_the_answers_in_order(stage: Stage) -> None:
     """Replies belong to their questions, also when some who asked have gone away."""
     link = stage.kit.mirror._link
 
-    async def echo(number):
+    async def echo(number: int) -> int:
         return int(await link.command(b"ECHO", str(number)))
 
     tasks = [asyncio.create_task(echo(number)) for number in range(200)]
@@ -178,38 +199,55 @@ async def test_a_cancelled_question_leaves_the_answers_in_order(stage):
 class Broken:
     """A mirror that is away."""
 
-    async def find_available(self, limit, exclude=()):
+    async def find_available(self, limit: int, exclude: Collection[UUID] = ()) -> list[Candidate]:
+        """Fail."""
         raise MirrorUnavailable("away")
 
-    async def is_reachable(self, mitra_ids):
+    async def is_reachable(self, mitra_ids: Collection[UUID]) -> dict[UUID, Reachability]:
+        """Fail."""
         raise MirrorUnavailable("away")
 
-    async def counts(self):
+    async def counts(self) -> Counts:
+        """Fail."""
         raise MirrorUnavailable("away")
 
 
 class Slow:
     """A Postgres that counts who asks at once."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.now = self.most = self.asked = 0
 
-    async def find_available(self, limit, exclude=()):
+    async def find_available(self, limit: int, exclude: Collection[UUID] = ()) -> list[Candidate]:
+        """Take a moment."""
         self.asked += 1
         self.now += 1
         self.most = max(self.most, self.now)
         await asyncio.sleep(0.02)
         self.now -= 1
-        return [Candidate(next(iter(exclude)), 0, 1)] if exclude else []
+        return []
+
+
+class Gone:
+    """A Postgres that is away."""
+
+    async def counts(self) -> Counts:
+        """Fail."""
+        raise Unavailable
+
+
+def joined(then: object) -> WithFallback:
+    """Join a mirror that is away with this Postgres."""
+    return WithFallback(
+        first=Broken(), then=cast("Presence", then), bulkhead=Bulkhead(clock=SystemClock())
+    )
 
 
 @pytest.mark.req("AV-07")
-async def test_the_fallback_cannot_take_postgres_down(stage):
-    """Sixty different questions at once: at most eight in Postgres, sixty equal ones: one."""
-    from common.ids import new_id
-
+async def test_the_fallback_cannot_take_postgres_down() -> None:
+    """Sixty different questions at once: at most eight in Postgres; sixty equal ones: one."""
     slow = Slow()
-    presence = WithFallback(first=Broken(), then=slow, bulkhead=Bulkhead(clock=SystemClock()))
+    presence = joined(slow)
     await asyncio.gather(*(presence.find_available(3, [new_id()]) for _ in range(60)))
     assert slow.most == 8
     slow.asked = 0
@@ -219,13 +257,7 @@ async def test_the_fallback_cannot_take_postgres_down(stage):
 
 
 @pytest.mark.req("AV-07")
-async def test_with_both_away_the_caller_is_told_to_come_back(stage):
+async def test_with_both_away_the_caller_is_told_to_come_back() -> None:
     """Neither mirror nor Postgres: Unavailable, not a wrong answer."""
-
-    class Gone:
-        async def counts(self):
-            raise Unavailable
-
-    presence = WithFallback(first=Broken(), then=Gone(), bulkhead=Bulkhead(clock=SystemClock()))
     with pytest.raises(Unavailable):
-        await presence.counts()
+        await joined(Gone()).counts()

@@ -1,3 +1,4 @@
+# ruff: noqa: FBT001 - Hypothesis hands its values over as it likes
 """Whatever happened, in whatever order: after quiescence the mirror equals a reseed from Postgres.
 
 Facts are lost, held back and told late, Valkey is emptied or damaged, Postgres changes its history.
@@ -5,13 +6,11 @@ Facts are lost, held back and told late, Valkey is emptied or damaged, Postgres 
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
 import valkey.asyncio as valkey_client
-from common.clock import SystemClock
-from common.db import Database
-from common.runner import Runner
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -22,9 +21,14 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+
+from common.clock import SystemClock
+from common.db import Database
+from common.runner import Runner
 from mirror import Limits, MirrorUnavailable, open_mirror
 from mirror.testing import World
 from mirror.truth import Truth
+from mirror.values import MirrorRow
 
 ways = st.sampled_from(["told", "lost", "held"])
 KEYS = ("online", "available", "deactivated", "load", "versions", "seed")
@@ -38,6 +42,7 @@ class Scene:
         self.loop.run(self.open(*addresses))
 
     async def open(self, database_url: str, admin_url: str, valkey_url: str) -> None:
+        """Connect."""
         self.admin = await asyncpg.connect(admin_url)
         self.world = World(self.admin)
         self.raw = valkey_client.Valkey.from_url(valkey_url)
@@ -47,6 +52,7 @@ class Scene:
         self.kit = await open_mirror(valkey_url, self.db, self.runner, SystemClock(), Limits())
 
     async def clean(self) -> None:
+        """Begin with an empty world in a new history."""
         await self.admin.execute(
             "TRUNCATE availability.mitra_status, availability.online_intervals,"
             " availability.leases, auth.people, chat.loads;"
@@ -55,6 +61,7 @@ class Scene:
         await self.raw.flushall()
 
     async def close(self) -> None:
+        """Let go of everything."""
         await self.runner.stop()
         await self.db.close()
         await self.raw.aclose()
@@ -79,68 +86,80 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.held: list[Any] = []
+        self.held: list[list[MirrorRow]] = []
         self.run(self.scene.clean())
 
     def run(self, work: Any) -> Any:
+        """Do it in our loop."""
         return self.scene.loop.run(work)
 
     @initialize(target=mitras)
-    def begin(self):
+    def begin(self) -> Any:
+        """Start with a mirror of three mitras."""
         self.run(self.scene.kit.seeder.mend())
         return multiple(*(self.run(self.scene.world.mitra(online=n > 0)) for n in range(3)))
 
     @rule(target=mitras, online=st.booleans(), active=st.booleans(), way=ways)
-    def arrive(self, online, active, way):
-        mitra = self.run(self.scene.world.mitra(online=online, active=active))
+    def arrive(self, online: bool, active: bool, way: str) -> UUID:
+        """Add a mitra."""
+        mitra: UUID = self.run(self.scene.world.mitra(online=online, active=active))
         self.tell(mitra, way)
         return mitra
 
     @rule(mitra=mitras, online=st.booleans(), way=ways)
-    def wish(self, mitra, online, way):
+    def wish(self, mitra: UUID, online: bool, way: str) -> None:
+        """Let her go online or offline."""
         world = self.scene.world
         self.run(world.online(mitra) if online else world.offline(mitra))
         self.tell(mitra, way)
 
     @rule(mitra=mitras, active=st.booleans(), way=ways)
-    def switch(self, mitra, active, way):
+    def switch(self, mitra: UUID, active: bool, way: str) -> None:
+        """Switch her off or on."""
         self.run(self.scene.world.active(mitra, active=active))
         self.tell(mitra, way)
 
     @rule(mitra=mitras, load=st.integers(0, 4), capacity=st.integers(1, 4), way=ways)
-    def work(self, mitra, load, capacity, way):
+    def work(self, mitra: UUID, load: int, capacity: int, way: str) -> None:
+        """Change her slots or her capacity."""
         self.run(self.scene.world.load(mitra, load, capacity=capacity))
         self.tell(mitra, way)
 
     @rule(mitra=mitras)
-    def beat(self, mitra):
+    def beat(self, mitra: UUID) -> None:
+        """Let her beat."""
         self.run(self.scene.kit.beats.beat(mitra))
 
     @rule(place=st.integers(0, 20), twice=st.booleans())
-    def tell_late(self, place, twice):
+    def tell_late(self, place: int, twice: bool) -> None:
+        """Tell what was held back, perhaps twice."""
         if self.held:
             rows = self.held.pop(place % len(self.held))
             for _ in range(1 + twice):
                 self.run(self.apply(rows))
 
     @rule()
-    def empty_valkey(self):
+    def empty_valkey(self) -> None:
+        """Erase everything."""
         self.run(self.scene.raw.flushall())
 
     @rule(key=st.sampled_from(KEYS))
-    def damage(self, key):
+    def damage(self, key: str) -> None:
+        """Erase one key."""
         self.run(self.scene.raw.delete("{mitras}:" + key))
 
     @rule()
-    def step(self):
+    def step(self) -> None:
+        """Reconcile a part."""
         self.run(self.guarded(self.scene.kit.seeder.reconcile()))
 
     @rule()
-    def reseed(self):
+    def reseed(self) -> None:
+        """Rebuild."""
         self.run(self.scene.kit.seeder.reseed("test"))
 
     @rule(mitra=mitras, online=st.booleans())
-    def fail_over(self, mitra, online):
+    def fail_over(self, mitra: UUID, online: bool) -> None:
         """Postgres came back older: her version is lower than what was told."""
         self.run(self.scene.world.new_history())
         self.run(
@@ -153,7 +172,8 @@ class Machine(RuleBasedStateMachine):
             )
         )
 
-    def tell(self, mitra, way):
+    def tell(self, mitra: UUID, way: str) -> None:
+        """Tell the mirror, or lose it, or hold it back."""
         if way == "lost":
             return
         rows = self.run(self.scene.truth.rows_of([mitra]))
@@ -162,18 +182,21 @@ class Machine(RuleBasedStateMachine):
         else:
             self.run(self.apply(rows))
 
-    async def apply(self, rows):
+    async def apply(self, rows: list[MirrorRow]) -> None:
+        """Tell these facts."""
         await self.guarded(
             self.scene.kit.mirror.apply([fact for row in rows for fact in row.facts()])
         )
 
-    async def guarded(self, work):
+    async def guarded(self, work: Any) -> Any:
+        """Do it if Valkey is a mirror."""
         try:
             return await work
         except MirrorUnavailable:
             return None
 
-    def teardown(self):
+    def teardown(self) -> None:
+        """Come to rest, then compare with a fresh reseed."""
         for rows in self.held:
             self.run(self.apply(rows))
         self.run(self.scene.kit.seeder.mend())
@@ -191,7 +214,7 @@ class Machine(RuleBasedStateMachine):
 
 
 @pytest.mark.req("AV-02", "AV-09", "AV-10")
-def test_the_mirror_equals_a_reseed(database_url, valkey_url):
+def test_the_mirror_equals_a_reseed(database_url: tuple[str, str], valkey_url: str) -> None:
     """Random owners, losses, delays, damage and failovers: mirror == reseed(Postgres)."""
     Machine.scene = Scene((*database_url, valkey_url))
     try:

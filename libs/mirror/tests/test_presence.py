@@ -1,17 +1,23 @@
 """The same promises for both who can answer: the mirror and Postgres."""
 
 from collections import Counter
+from collections.abc import Awaitable, Callable
+from uuid import UUID
 
 import pytest
-from mirror import Reachability
+from libs.mirror.tests.stage import Stage
+
+from mirror import Presence, Reachability
 from mirror.truth import SqlPresence
+
+Asked = Callable[[], Awaitable[Presence]]
 
 
 @pytest.fixture(params=["mirror", "postgres"])
-async def presence(stage, request):
-    """Ask one of the two; the mirror is brought up to date first."""
+def presence(stage: Stage, request: pytest.FixtureRequest) -> Asked:
+    """Give one of the two who can answer, brought up to date when asked for."""
 
-    async def ready():
+    async def ready() -> Presence:
         await stage.kit.seeder.reseed("test")
         if request.param == "postgres":
             return SqlPresence(stage.db, fresh_ms=45_000)
@@ -21,7 +27,9 @@ async def presence(stage, request):
 
 
 @pytest.mark.req("AV-05", "AV-07")
-async def test_only_who_is_online_fresh_active_and_free_is_found(stage, presence):
+async def test_only_who_is_online_fresh_active_and_free_is_found(
+    stage: Stage, presence: Asked
+) -> None:
     """Each single fact that is missing keeps a mitra out of the answer."""
     world = stage.world
     free = await world.mitra(load=2, beat_age=44)
@@ -35,9 +43,11 @@ async def test_only_who_is_online_fresh_active_and_free_is_found(stage, presence
     found = await asked.find_available(10)
     assert [(one.mitra_id, one.load, one.capacity) for one in found] == [(free, 2, 3)]
     everyone = [free, full, stale, barred, absent, lowered]
-    busy, gone = Reachability(True, False), Reachability(False, False)
+    there = Reachability(reachable=True, available=True)
+    busy = Reachability(reachable=True, available=False)
+    gone = Reachability(reachable=False, available=False)
     assert await asked.is_reachable(everyone) == {
-        free: Reachability(True, True),
+        free: there,
         full: busy,
         stale: gone,
         barred: gone,
@@ -49,7 +59,9 @@ async def test_only_who_is_online_fresh_active_and_free_is_found(stage, presence
 
 
 @pytest.mark.req("AV-06")
-async def test_a_find_gives_as_many_as_there_are_up_to_the_limit(stage, presence):
+async def test_a_find_gives_as_many_as_there_are_up_to_the_limit(
+    stage: Stage, presence: Asked
+) -> None:
     """Exactly k distinct mitras while k are there, all of them when there are fewer."""
     mitras = {await stage.world.mitra() for _ in range(12)}
     asked = await presence()
@@ -61,7 +73,7 @@ async def test_a_find_gives_as_many_as_there_are_up_to_the_limit(stage, presence
 
 
 @pytest.mark.req("AV-06")
-async def test_whoever_is_excluded_is_never_found(stage, presence):
+async def test_whoever_is_excluded_is_never_found(stage: Stage, presence: Asked) -> None:
     """The excluded leave room for others: with 12 there and 9 excluded, the other 3 are found."""
     mitras = [await stage.world.mitra() for _ in range(12)]
     asked = await presence()
@@ -72,11 +84,11 @@ async def test_whoever_is_excluded_is_never_found(stage, presence):
 
 
 @pytest.mark.req("AV-06")
-async def test_offers_are_spread(stage, presence):
+async def test_offers_are_spread(stage: Stage, presence: Asked) -> None:
     """Nobody is favoured: over many questions each of 20 mitras comes up, none far too often."""
     mitras = [await stage.world.mitra() for _ in range(20)]
     asked = await presence()
-    seen: Counter = Counter()
+    seen: Counter[UUID] = Counter()
     for _ in range(120):
         seen.update(one.mitra_id for one in await asked.find_available(2))
 
@@ -84,6 +96,6 @@ async def test_offers_are_spread(stage, presence):
     assert max(seen.values()) < 60
 
 
-async def test_nobody_asked_is_nobody(stage, presence):
+async def test_nobody_asked_is_nobody(stage: Stage, presence: Asked) -> None:
     """An empty question gets an empty answer."""
     assert await (await presence()).is_reachable([]) == {}

@@ -1,38 +1,44 @@
 """Reseed, reconcile, heal: a newer write survives, it never runs twice at once, drift is found."""
 
 import asyncio
+from uuid import UUID
 
 import pytest
+from libs.mirror.tests.stage import Stage
+
 from common.clock import SystemClock
+from common.db import Database
 from mirror import Limits, MirrorUnavailable, open_mirror
 from mirror.seeding import Seeder
 from mirror.truth import Truth
-from mirror.values import Drift
+from mirror.values import Drift, MirrorRow
 
 
 class Paused(Truth):
     """The truth, but what was read is held back until the test says so."""
 
-    def __init__(self, db):
+    def __init__(self, db: Database) -> None:
         super().__init__(db)
         self.read = asyncio.Event()
         self.go_on = asyncio.Event()
 
-    async def rows_after(self, after, limit):
+    async def rows_after(self, after: UUID, limit: int) -> list[MirrorRow]:
+        """Read, then wait."""
         rows = await super().rows_after(after, limit)
         self.read.set()
         await self.go_on.wait()
         return rows
 
 
-def paused_seeder(stage) -> tuple[Seeder, Paused]:
+def paused_seeder(stage: Stage) -> tuple[Seeder, Paused]:
+    """Make a replica whose reads can be held back."""
     truth = Paused(stage.db)
     kit = stage.kit
     return Seeder(mirror=kit.mirror, link=kit.mirror._link, truth=truth, clock=SystemClock()), truth
 
 
 @pytest.mark.req("AV-09")
-async def test_a_reseed_never_erases_a_newer_write(stage):
+async def test_a_reseed_never_erases_a_newer_write(stage: Stage) -> None:
     """Whoever goes online, and whose load changes, between its read and its write, stays so."""
     late = await stage.world.mitra(online=False)
     busy = await stage.world.mitra(load=0)
@@ -52,7 +58,7 @@ async def test_a_reseed_never_erases_a_newer_write(stage):
 
 
 @pytest.mark.req("AV-09")
-async def test_a_reseed_never_runs_twice_at_once(stage):
+async def test_a_reseed_never_runs_twice_at_once(stage: Stage) -> None:
     """While one replica rebuilds, every other does not; afterwards any may again."""
     await stage.world.mitra()
     seeder, truth = paused_seeder(stage)
@@ -66,7 +72,7 @@ async def test_a_reseed_never_runs_twice_at_once(stage):
 
 
 @pytest.mark.req("AV-08")
-async def test_an_emptied_valkey_is_not_declared_a_mirror(stage):
+async def test_an_emptied_valkey_is_not_declared_a_mirror(stage: Stage) -> None:
     """Erased in the middle of a reseed: half of the facts are gone, so no sentinel is written."""
     for _ in range(3):
         await stage.world.mitra()
@@ -83,7 +89,7 @@ async def test_an_emptied_valkey_is_not_declared_a_mirror(stage):
 
 
 @pytest.mark.req("AV-09")
-async def test_many_who_notice_at_once_scan_once(stage):
+async def test_many_who_notice_at_once_scan_once(stage: Stage) -> None:
     """Five replicas see the same empty Valkey: one of them rebuilds, the others find it done."""
     await stage.world.mitra()
     await stage.raw.flushall()
@@ -100,7 +106,7 @@ async def test_many_who_notice_at_once_scan_once(stage):
 
 
 @pytest.mark.req("AV-02", "AV-15")
-async def test_the_reconcile_heals_and_counts_drift(stage):
+async def test_the_reconcile_heals_and_counts_drift(stage: Stage) -> None:
     """A lost write and a damaged fact are found within one turn."""
     missed = await stage.world.mitra(online=False)
     damaged = await stage.world.mitra()
@@ -117,7 +123,7 @@ async def test_the_reconcile_heals_and_counts_drift(stage):
     assert (await stage.kit.mirror.counts()).available == 2
 
 
-async def test_the_reconcile_names_who_is_online_though_deactivated(stage):
+async def test_the_reconcile_names_who_is_online_though_deactivated(stage: Stage) -> None:
     """A deactivation whose event never came is seen here, and the owner can settle it."""
     mitra = await stage.world.mitra()
     await stage.kit.seeder.reseed("test")
@@ -129,7 +135,7 @@ async def test_the_reconcile_names_who_is_online_though_deactivated(stage):
 
 
 @pytest.mark.req("AV-09")
-async def test_a_mitra_whom_postgres_lost_is_forgotten(stage):
+async def test_a_mitra_whom_postgres_lost_is_forgotten(stage: Stage) -> None:
     """After a failover that lost her row she is a stranger: found, and gone with the reseed."""
     mitra = await stage.world.mitra()
     await stage.kit.seeder.reseed("test")
@@ -137,28 +143,65 @@ async def test_a_mitra_whom_postgres_lost_is_forgotten(stage):
     assert await stage.kit.seeder.diff() == [Drift(mitra, "stranger", "held", None)]
     seeded = await stage.kit.seeder.reseed("test")
 
+    assert seeded is not None
     assert seeded.ghosts == 1
     assert (await stage.kit.mirror.counts()).online == 0
     assert await stage.raw.hlen("{mitras}:versions") == 0
 
 
-async def test_a_walk_of_several_chunks_meets_everybody(stage, monkeypatch):
+async def test_a_walk_of_several_chunks_meets_everybody(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Reseed, reconcile and diff go in chunks; none is skipped between two."""
     monkeypatch.setattr("mirror.seeding._CHUNK", 4)
     mitras = [await stage.world.mitra() for _ in range(10)]
     await stage.raw.flushall()
     seeded = await stage.kit.seeder.mend()
 
+    assert seeded is not None
     assert seeded.mitras == 10
     assert (await stage.kit.mirror.counts()).available == len(mitras)
     assert await stage.kit.seeder.diff() == []
 
 
 @pytest.mark.req("SW-02")
-async def test_a_reseed_makes_no_beat_younger_than_postgres_knows(stage):
+async def test_a_reseed_makes_no_beat_younger_than_postgres_knows(stage: Stage) -> None:
     """Ages travel, not times: the two servers' clocks need not agree."""
     mitra = await stage.world.mitra(beat_age=40)
     await stage.kit.seeder.reseed("test")
     status = await stage.kit.mirror.status(mitra)
 
+    assert status is not None
+    assert status.beat_age_ms is not None
     assert 40_000 <= status.beat_age_ms < 43_000
+
+
+class Late(Truth):
+    """A replica that comes late to the right to seed."""
+
+    def __init__(self, db: Database) -> None:
+        super().__init__(db)
+        self.asked = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def take_seeding(self, holder: UUID, life_ms: int) -> int | None:
+        """Wait, then ask."""
+        self.asked.set()
+        await self.go_on.wait()
+        return await super().take_seeding(holder, life_ms)
+
+
+@pytest.mark.req("AV-09")
+async def test_who_comes_late_to_an_empty_valkey_finds_it_mended(stage: Stage) -> None:
+    """It was empty when this replica looked; by the time of its turn another has seeded it."""
+    await stage.world.mitra()
+    await stage.raw.flushall()
+    truth = Late(stage.db)
+    kit = stage.kit
+    late = Seeder(mirror=kit.mirror, link=kit.mirror._link, truth=truth, clock=SystemClock())
+    mending = asyncio.create_task(late.mend())
+    await truth.asked.wait()
+    assert await kit.seeder.mend() is not None
+    truth.go_on.set()
+
+    assert await mending is None

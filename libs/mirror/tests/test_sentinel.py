@@ -1,6 +1,8 @@
 """What answers must prove that it is a mirror; if it cannot, Postgres answers."""
 
 import pytest
+from libs.mirror.tests.stage import Stage
+
 from common.ids import new_id
 from mirror import MirrorUnavailable
 from mirror.sentinel import Sentinel, parse, write
@@ -9,7 +11,7 @@ from mirror.values import Seed
 SEED = Seed(1, 3, "a-seeding", "a-process", 1000, 2000)
 
 
-def test_a_sentinel_survives_writing_and_reading():
+def test_a_sentinel_survives_writing_and_reading() -> None:
     """What was written is read back."""
     assert parse(write(SEED).encode()) == SEED
 
@@ -17,13 +19,13 @@ def test_a_sentinel_survives_writing_and_reading():
 @pytest.mark.parametrize(
     "raw", [b"", b"1 3 a-seeding a-process 1000", b"x y z", b"\xff\xfe", b"2 3 s a-process 1 1"]
 )
-def test_whatever_else_is_no_sentinel(raw):
+def test_whatever_else_is_no_sentinel(raw: bytes) -> None:
     """Another layout and plain rubbish are refused, without another error."""
     with pytest.raises(MirrorUnavailable):
         Sentinel().check(raw, run_id="a-process")
 
 
-def test_another_process_or_an_older_history_is_no_mirror():
+def test_another_process_or_an_older_history_is_no_mirror() -> None:
     """Old data in a restarted server, a replica that took over, a restored Postgres: seed again."""
     sentinel = Sentinel()
     sentinel.check(write(SEED).encode(), run_id="a-process")
@@ -35,7 +37,7 @@ def test_another_process_or_an_older_history_is_no_mirror():
 
 
 @pytest.mark.req("AV-07", "AV-08")
-async def test_an_empty_valkey_never_says_that_nobody_is_there(stage):
+async def test_an_empty_valkey_never_says_that_nobody_is_there(stage: Stage) -> None:
     """FLUSHALL: every answer comes from Postgres at once, and is right."""
     mitra = await stage.world.mitra()
     await stage.kit.seeder.reseed("test")
@@ -50,7 +52,7 @@ async def test_an_empty_valkey_never_says_that_nobody_is_there(stage):
 
 
 @pytest.mark.req("AV-08", "AV-09")
-async def test_an_emptied_mirror_is_mended(stage):
+async def test_an_emptied_mirror_is_mended(stage: Stage) -> None:
     """One look says why, one reseed later it is a mirror again."""
     await stage.world.mitra()
     await stage.raw.flushall()
@@ -64,7 +66,7 @@ async def test_an_emptied_mirror_is_mended(stage):
 
 
 @pytest.mark.req("AV-09")
-async def test_a_new_history_of_postgres_is_seeded_anew(stage):
+async def test_a_new_history_of_postgres_is_seeded_anew(stage: Stage) -> None:
     """After the epoch bump the mirror of the old history is not believed and soon replaced."""
     mitra = await stage.world.mitra()
     await stage.kit.seeder.reseed("test")
@@ -78,7 +80,7 @@ async def test_a_new_history_of_postgres_is_seeded_anew(stage):
 
 
 @pytest.mark.req("SW-01")
-async def test_after_a_seeding_nobody_is_believed_to_be_stale_for_a_while(stage):
+async def test_after_a_seeding_nobody_is_believed_to_be_stale_for_a_while(stage: Stage) -> None:
     """A young mirror is in grace; a reseed of a good one starts no new grace."""
     await stage.world.mitra(beat_age=100)
     await stage.raw.flushall()
@@ -93,7 +95,7 @@ async def test_after_a_seeding_nobody_is_believed_to_be_stale_for_a_while(stage)
 
 
 @pytest.mark.req("SW-01")
-async def test_a_silence_of_everybody_starts_the_grace_anew(stage):
+async def test_a_silence_of_everybody_starts_the_grace_anew(stage: Stage) -> None:
     """When beats come back after a gap, whoever could not get through has time to follow."""
     mitra = await stage.world.mitra()
     await stage.kit.seeder.reseed("test")
@@ -114,6 +116,6 @@ async def test_a_silence_of_everybody_starts_the_grace_anew(stage):
     assert page.grace_until_ms - page.now_ms > 64_000
 
 
-async def test_someone_whom_a_fact_is_missing_of_has_no_status(stage):
+async def test_someone_whom_a_fact_is_missing_of_has_no_status(stage: Stage) -> None:
     """The mirror does not guess: who is not known to it completely is looked up in Postgres."""
     assert await stage.kit.mirror.status(new_id()) is None

@@ -7,10 +7,10 @@ import asyncpg
 import pytest
 import valkey.asyncio as valkey_client
 from services.availability.tests.site import Site, running, site_settings
-from temani.servers import Nats
 from tests.support import Databases, TestDatabase
 
 from mirror.testing import World
+from temani.servers import Nats
 
 
 @pytest.fixture(scope="session")

@@ -102,7 +102,7 @@ class FakeLeases:
         self.holder: UUID | None = None
         self.away = False
 
-    async def hold(self, lease: str, *, holder: UUID, seconds: float) -> bool:  # noqa: ARG002
+    async def hold(self, lease: str, *, holder: UUID, seconds: float) -> bool:
         """Give it to whoever comes first."""
         if self.away:
             raise Unavailable

@@ -15,6 +15,7 @@ from availability.app import build
 from availability.settings import Settings
 from common.bus import Bus, Event
 from common.clock import SystemClock
+from common.db import Database
 from common.ids import new_id
 from common.runner import Runner
 from common.testing.tokens import Mint
@@ -105,8 +106,6 @@ async def running(settings: Settings, admin_url: str) -> AsyncIterator[Site]:
     raw = valkey_client.Valkey.from_url(settings.valkey_url or "")
     outside = Runner()
     bus = await Bus.connect(settings.nats_url, name="test", runner=outside)
-    from common.db import Database
-
     db = await Database.connect(settings.database_url, name="test", max_size=2)
     kit = await open_mirror(settings.valkey_url, db, outside, SystemClock(), Limits())
     try:

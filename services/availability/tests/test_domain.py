@@ -91,10 +91,10 @@ def test_a_state_is_told_at_once_a_count_not_too_often() -> None:
 @pytest.mark.req("SW-01")
 def test_whoever_beat_since_is_not_stale() -> None:
     """Only who is still online in the mirror with the very beat that was seen goes on."""
-    same, younger, gone = (Stale(new_id(), 1, 1000) for _ in range(3))
-    beats = {same.mitra_id: 1000, younger.mitra_id: 1001}
+    same, reread, younger, gone = (Stale(new_id(), 1, 5000) for _ in range(4))
+    beats = {same.mitra_id: 5000, reread.mitra_id: 5009, younger.mitra_id: 25_000}
 
-    assert still_stale([same, younger, gone], beats) == [same]
+    assert still_stale([same, reread, younger, gone], beats) == [same, reread]
 
 
 @pytest.mark.parametrize(

@@ -94,9 +94,7 @@ class Coast:
 
     def lighthouse(self) -> Lighthouse:
         """Make one replica's."""
-        beacons = Beacons(
-            presence=cast("Presence", self.presence), clock=self.clock, is_open=True
-        )
+        beacons = Beacons(presence=cast("Presence", self.presence), clock=self.clock, is_open=True)
         return Lighthouse(
             beacons=beacons,
             mirror=cast("Mirror", self.mirror),

@@ -8,7 +8,8 @@ from uuid import UUID
 import orjson
 import pytest
 from pydantic import BaseModel
-from services.availability.tests.site import Site
+from services.availability.tests.site import Site, running, site_settings
+from tests.support import TestDatabase
 
 from common.bus import Event
 from common.ids import new_id
@@ -129,11 +130,9 @@ async def test_a_deactivation_that_nobody_told_is_found(alone: Site) -> None:
 
 @pytest.mark.req("AU-11")
 async def test_without_nats_the_reconcile_settles_a_deactivation(
-    stage, valkey_url: str  # noqa: ANN001
+    stage: TestDatabase, valkey_url: str
 ) -> None:
     """NATS cut, Valkey there: the rolling reconcile bars her and takes her offline."""
-    from services.availability.tests.site import running, site_settings
-
     settings = site_settings(stage.url("availability"), valkey_url=valkey_url)
     async with running(settings, stage.admin_url) as site:
         mitra = await online(site)

@@ -93,12 +93,16 @@ class Stale:
     seen_at_ms: int
 
 
+# The same beat, read back from Postgres by its age, may move by what the reading took.
+SAME_BEAT_MS = 1000
+
+
 def still_stale(items: list[Stale], beats: dict[UUID, int]) -> list[Stale]:
     """Return those who have not beaten since the sweep looked; `beats` are of those online."""
     return [
         item
         for item in items
-        if (beat := beats.get(item.mitra_id)) is not None and beat <= item.seen_at_ms
+        if (beat := beats.get(item.mitra_id)) is not None and beat <= item.seen_at_ms + SAME_BEAT_MS
     ]
 
 
