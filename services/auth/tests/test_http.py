@@ -318,6 +318,17 @@ async def test_failing_provider_is_left_alone(site: Site) -> None:
 
 
 @pytest.mark.req("AU-01")
+async def test_refused_phones_silence_nobody(site: Site) -> None:
+    """A provider that says no to many phones is well: the next phone gets its code."""
+    site.provider.answer = "refused"
+    for number in range(6):
+        await site.ask(site.client(), f"+62812000000{number:02d}")
+    site.provider.answer = "ok"
+
+    await site.sign_in(PHONE)
+
+
+@pytest.mark.req("AU-01")
 async def test_time_tells_nothing_about_mitras(site: Site) -> None:
     """T32: asking for a code takes as long for a phone of no mitra, though the provider is slow."""
     operator = await site.operator()

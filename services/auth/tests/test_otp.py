@@ -335,6 +335,22 @@ async def test_unknown_mitra_gets_the_same_answer_and_no_message(world: World) -
 
 
 @pytest.mark.req("AU-01")
+async def test_failed_send_tells_nothing_about_mitras(world: World) -> None:
+    """When the provider fails, a mitra's phone and any other are treated alike, also afterwards."""
+    await world.mitra("+6281200000001")
+    world.sender.fail("whatsapp", "sms")
+    waits = []
+    for source, phone in enumerate(("+6281200000001", "+6281200000002")):
+        asked = await world.ask(phone, role="mitra", device="a", source=source)
+        with pytest.raises(errors.ResendTooEarly) as refused:
+            await world.resend(asked, device="a", source=source)
+        waits.append(round(refused.value.retry_after))
+
+    assert waits == [60, 60]
+    assert world.sender.tries == ["whatsapp", "sms"]
+
+
+@pytest.mark.req("AU-01")
 async def test_falls_back_once_then_gives_everything_back(world: World) -> None:
     """T42: WhatsApp fails, SMS is tried; both fail: 503, and nothing was used up."""
     world.sender.fail("whatsapp")

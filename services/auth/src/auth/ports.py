@@ -346,6 +346,10 @@ class SendFailed(Exception):
     """The provider certainly did not send."""
 
 
+class SendRefused(SendFailed):
+    """The provider is well and says no to this message."""
+
+
 class SendUncertain(Exception):
     """The provider did not answer in time; it may have sent."""
 

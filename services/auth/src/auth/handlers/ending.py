@@ -5,6 +5,7 @@ from uuid import UUID
 
 from auth.domain.logins import Login, RevokeReason
 from auth.events import LoginRevoked
+from auth.handlers import meters
 from auth.ports import Announcer, Unit
 
 
@@ -37,5 +38,9 @@ class Ending:
             )
         )
         ids = [login.login_id for login in ended]
-        unit.after_commit(lambda: self._announcer.revoked(ids))
+        unit.after_commit(lambda: self._tell(ids, reason))
         return ended
+
+    def _tell(self, login_ids: Sequence[UUID], reason: RevokeReason) -> None:
+        self._announcer.revoked(login_ids)
+        meters.ENDED.labels(reason).inc(len(login_ids))

@@ -9,6 +9,7 @@ from auth.domain.audit import Entry
 from auth.domain.logins import Device
 from auth.domain.origin import Origin
 from auth.domain.passwords import Credentials, PasswordPolicy
+from auth.handlers import meters
 from auth.handlers.issuing import Issuing, Tokens
 from auth.handlers.limits import LimitsHandlers
 from auth.ports import Hasher, Store, Unit
@@ -51,11 +52,14 @@ class OperatorHandlers:
         fits = await self._hasher.verify(found.password_hash if found else None, typed)
         if not fits or found is None or knock.email is None:
             await self._store.run(lambda unit: unit.audit(_refused(knock)))
+            meters.PASSWORDS.labels("wrong").inc()
             raise errors.CredentialsInvalid
         better = await self._better_hash(found, typed)
         tokens = await self._store.run(lambda unit: self._open(unit, knock, found, better))
         if tokens is None:
             raise errors.CredentialsInvalid
+        meters.PASSWORDS.labels("right").inc()
+        meters.SIGN_INS.labels("operator").inc()
         return tokens
 
     async def _admit(self, unit: Unit, knock: Knock) -> Credentials | None:
@@ -64,6 +68,7 @@ class OperatorHandlers:
         now = await unit.now()
         address = knock.origin.address
         if await unit.take_password_try(knock.account_key, address, now, policy) is None:
+            meters.PASSWORDS.labels("blocked").inc()
             until = await unit.password_blocked_until(knock.account_key, address)
             raise errors.SignInBlocked((until - now).total_seconds() if until else 1.0)
         return None if knock.email is None else await unit.credentials(knock.email)

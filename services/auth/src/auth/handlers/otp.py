@@ -12,6 +12,7 @@ from auth.domain.logins import Device
 from auth.domain.origin import Origin
 from auth.domain.otp import Challenge, Channel, Codes, OtpPolicy
 from auth.domain.people import OtpRole, mask_phone
+from auth.handlers import meters
 from auth.handlers.limits import LimitsHandlers
 from auth.ports import (
     OtpSender,
@@ -180,19 +181,27 @@ class OtpHandlers:
             return asked
         if wish.role == "mitra":
             # In the background, known or not: neither time nor failure says whose phone this is.
-            self._spawn(self._send_quietly(wish, asked, asked.sent_at), "otp-send")
+            self._spawn(self._send_quietly(wish, asked), "otp-send")
             return asked
-        channel = await self._send(wish, asked, asked.sent_at)
+        channel = await self._send(wish, asked)
         if channel is None:
+            await self._give_back(wish, asked.challenge, asked.sent_at)
             raise errors.OtpUnavailable
         return replace(asked, challenge=replace(asked.challenge, channel=channel))
 
-    async def _send_quietly(self, wish: Wish, asked: Asked, sent_at: datetime) -> None:
-        if not asked.challenge.is_silent:
-            await self._send(wish, asked, sent_at)
+    async def _give_back(self, wish: Wish, challenge: Challenge, sent_at: datetime) -> None:
+        await self._store.run(
+            lambda unit: unit.give_back_send(challenge, wish.origin.address, sent_at)
+        )
 
-    async def _send(self, wish: Wish, asked: Asked, sent_at: datetime) -> Channel | None:
-        """Try the channels in order; None, with everything given back, if none took it."""
+    async def _send_quietly(self, wish: Wish, asked: Asked) -> None:
+        # Nothing is given back, also when nothing was sent: who may ask again sooner would be told
+        # apart by it.
+        if not asked.challenge.is_silent:
+            await self._send(wish, asked)
+
+    async def _send(self, wish: Wish, asked: Asked) -> Channel | None:
+        """Try the channels in order; return the one that took it, or None."""
         code = self._codes.code(asked.challenge)
         for channel in wish.channels:
             try:
@@ -200,16 +209,16 @@ class OtpHandlers:
             except SendUncertain:
                 # It may be on its way: a second message would cost twice, a refusal would hide the
                 # challenge from somebody who is about to get its code.
+                meters.SENDS.labels(channel, "uncertain").inc()
                 log.warning("otp_send_uncertain", channel=channel)
                 return channel
             except SendFailed as error:
+                meters.SENDS.labels(channel, "failed").inc()
                 log.warning("otp_send_failed", channel=channel, reason=str(error))
             else:
+                meters.SENDS.labels(channel, "sent").inc()
                 log.info("otp_sent", channel=channel, role=wish.role)
                 return channel
-        await self._store.run(
-            lambda unit: unit.give_back_send(asked.challenge, wish.origin.address, sent_at)
-        )
         return None
 
 

@@ -12,6 +12,7 @@ from auth.domain.logins import Device
 from auth.domain.origin import Origin
 from auth.domain.otp import Challenge, Codes, OtpPolicy
 from auth.domain.people import Person, default_name, mask_phone
+from auth.handlers import meters
 from auth.handlers.issuing import Issuing, Tokens
 from auth.handlers.limits import LimitsHandlers
 from auth.ports import Phones, Store, Unit
@@ -57,7 +58,10 @@ class SignInHandlers:
         outcome = await self._store.run(lambda unit: self._verify(unit, answer))
         if isinstance(outcome, errors.AuthError):
             # Raised only now: the count of a wrong code must stay, so its transaction must commit.
+            meters.CODES.labels(outcome.code).inc()
             raise outcome
+        meters.CODES.labels("right").inc()
+        meters.SIGN_INS.labels(outcome.person.role).inc()
         return outcome
 
     async def _verify(self, unit: Unit, answer: Answer) -> Tokens | errors.AuthError:

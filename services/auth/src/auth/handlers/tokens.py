@@ -11,6 +11,7 @@ from auth.domain.logins import Ended, Lifetime, Login, RefreshPolicy, Reissue, R
 from auth.domain.origin import Origin
 from auth.domain.people import Role
 from auth.domain.refresh import RefreshToken, RefreshTokens
+from auth.handlers import meters
 from auth.handlers.ending import Ending
 from auth.handlers.issuing import Issuing, Tokens
 from auth.ports import Store, Unit
@@ -59,7 +60,9 @@ class TokenHandlers:
         outcome = await self._store.run(lambda unit: self._refresh(unit, shown))
         if isinstance(outcome, errors.AuthError):
             # Raised only now: noticing a copy ends the login, and that must be committed.
+            meters.REFRESHES.labels(outcome.code).inc()
             raise outcome
+        meters.REFRESHES.labels("renewed").inc()
         return outcome
 
     async def mark_seen(self, login_id: UUID, generation: int) -> None:

@@ -7,7 +7,7 @@ import aiohttp
 import orjson
 
 from auth.domain.otp import Channel
-from auth.ports import SendFailed, SendUncertain
+from auth.ports import SendFailed, SendRefused, SendUncertain
 
 _LONGEST_ANSWER: Final = 64 * 1024
 _CONNECT_SECONDS: Final = 2.0
@@ -99,6 +99,10 @@ class Breaker:
             raise SendFailed("breaker open")
         try:
             await self._sender.send(phone=phone, code=code, channel=channel)
+        except SendRefused:
+            # One phone that the provider refuses must not silence everybody's.
+            self._failures = 0
+            raise
         except (SendFailed, SendUncertain):
             self._failures += 1
             if self._failures >= self._limit:
@@ -124,7 +128,7 @@ def _check(status: int, raw: bytes) -> None:
         raise SendFailed(f"status {status}")
     answer = _parse(raw)
     if answer.get("status") is not True:
-        raise SendFailed(f"refused with code {str(answer.get('code', ''))[:20]}")
+        raise SendRefused(f"refused with code {str(answer.get('code', ''))[:20]}")
 
 
 def _parse(raw: bytes) -> dict[str, Any]:

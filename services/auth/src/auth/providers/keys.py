@@ -78,7 +78,10 @@ class Hs256Keys:
 
 def load_secret(path: Path) -> bytes:
     """Read a root secret; ValueError if it is too short to be one."""
-    secret = path.read_bytes().strip()
+    secret = path.read_bytes()
+    if secret.isascii():
+        # Written by an editor or a shell: its last line end is no part of it.
+        secret = secret.strip()
     if len(secret) < SHORTEST_ROOT:
         raise ValueError(f"{path} needs at least {SHORTEST_ROOT} bytes")
     return secret
