@@ -343,7 +343,8 @@ async def test_capacity(world: World, provider: PlayedMidtrans) -> None:
         status, problem = await site.call(operator, "PATCH", nobody, json={"capacity": 2})
         assert (status, problem["code"]) == (404, "mitra_not_found")
         told = await world.admin.fetchval(
-            "SELECT body->>'version' FROM chat.outbox WHERE subject = 'evt.chat.capacity_changed.v1'"
+            "SELECT body->>'version' FROM chat.outbox"
+            " WHERE subject = 'evt.chat.capacity_changed.v1'"
         )
         assert told == "2"
 

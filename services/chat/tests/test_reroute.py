@@ -157,7 +157,7 @@ async def test_a_living_session_keeps_its_money(world: World) -> None:
 
 @pytest.mark.req("PA-05", "CH-06")
 async def test_an_applied_extension_does_not_travel(world: World) -> None:
-    """Time that was bought for a session which is rerouted goes back; the session's own does not."""
+    """Time bought for a session that is rerouted goes back; the money of the request does not."""
     story = await world.active()
     session = story.session
     world.attendance.saw(session.mitra_id)
