@@ -46,7 +46,7 @@ class Customer:
         self.phone = Phone(world, address, "customer")
         self.talks = Talks(self.phone)
         self._pairing = Link(self.phone, "/api/shared/pairing/ws", on_frame=self._on_frame)
-        self._request: Request | None = None
+        self._requests: dict[str, Request] = {}
         self._news = asyncio.Event()
         self._tiers: list[dict[str, Any]] = []
 
@@ -127,11 +127,10 @@ class Customer:
 
     async def _drop_old_request(self) -> None:
         """Cancel a request whose creation we never heard of."""
-        if self._request is not None and self._request.state not in SETTLED:
-            await self._cancel(self._request)
-        else:
-            self._pairing.drop(0.1)  # the next state frame names it
-            await self._pairing.until_open()
+        await self._pairing.renew()  # the next state frame names it
+        for request in list(self._requests.values()):
+            if request.state not in SETTLED:
+                await self._cancel(request)
 
     async def _cancel(self, request: Request) -> bool:
         entry = self._world.history.begin(self.phone.user_id, "cancel", request=request.id)
@@ -272,9 +271,9 @@ class Customer:
             self._note(data)
 
     def _note(self, view: dict[str, Any]) -> Request:
-        request = self._request
-        if request is None or request.id != view["request_id"]:
-            request = self._request = Request(view)
+        request = self._requests.get(str(view["request_id"]))
+        if request is None:
+            request = self._requests[str(view["request_id"])] = Request(view)
         elif int(view["version"]) >= int(request.view["version"]):
             request.view = view
         if request.state == "matched":

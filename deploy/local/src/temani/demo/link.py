@@ -102,6 +102,12 @@ class Link:
             with contextlib.suppress(OSError):
                 raw.shutdown(socket.SHUT_RDWR)
 
+    async def renew(self, seconds: float = 15.0) -> None:
+        """Connect anew and wait for the full state."""
+        self.drop(0.0)
+        self.open.clear()
+        await self.until_open(seconds)
+
     def wake(self) -> None:
         """Find the network again before the time is over."""
         self._away_until = 0.0
