@@ -163,13 +163,15 @@ class Mirror:
         """Store beats, each with the moment of our monotonic clock at which it was received."""
         if self._link.server is None:
             await self._link.learn_clock()
-        args: list[Argument] = [self._limits.gap_ms]
+        pairs: list[Argument] = []
+        newest = 0
         for mitra_id, received in beats:
             at = self._link.now_ms(received)
             if at is None:
                 raise MirrorUnavailable("the connection broke")
-            args += (at, str(mitra_id))
-        _, digits = await self._ask(scripts.BEAT, *args)
+            newest = max(newest, at)
+            pairs += (at, str(mitra_id))
+        _, digits = await self._ask(scripts.BEAT, self._limits.gap_ms, newest, *pairs)
         return [_OUTCOMES[digit] for digit in digits]
 
     async def apply(self, facts: Sequence[Fact], *, read_at: float | None = None) -> Applied:

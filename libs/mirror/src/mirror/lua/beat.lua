@@ -1,34 +1,43 @@
 -- Beats of mitras that are online and active; nobody else is touched, no beat makes anyone younger.
 -- KEYS seed online available deactivated intake
--- ARGV gap in ms, then pairs: ms (Valkey's clock, when the beat was received), id
+-- ARGV gap in ms, newest of the beats, then pairs: ms (Valkey's clock, when it was received), id
 -- Returns the seed and a digit per pair: 0 offline, 1 recorded, 2 deactivated; nil without a seed.
 local seed = server.call('GET', KEYS[1])
 if not seed then return false end
-local ids, newest = {}, 0
-for i = 2, #ARGV, 2 do
-  ids[#ids + 1] = ARGV[i + 1]
-  local at = tonumber(ARGV[i])
-  if at > newest then newest = at end
-end
-local barred = server.call('SMISMEMBER', KEYS[4], unpack(ids))
-local scores = server.call('ZMSCORE', KEYS[2], unpack(ids))
-local outcome, beats = {}, {}
+local ids = {}
+for i = 4, #ARGV, 2 do ids[#ids + 1] = ARGV[i] end
+local barred, beats, refused = server.call('SMISMEMBER', KEYS[4], unpack(ids)), nil, false
 for i = 1, #ids do
-  if barred[i] == 1 then
-    outcome[i] = 2
-  elseif scores[i] then
-    outcome[i] = 1
-    beats[#beats + 1] = ARGV[2 * i]
-    beats[#beats + 1] = ids[i]
-  else
-    outcome[i] = 0
-  end
+  if barred[i] == 1 then refused = true end
 end
+if refused then
+  beats = {}
+  for i = 1, #ids do
+    if barred[i] == 0 then
+      beats[#beats + 1] = ARGV[2 * i + 1]
+      beats[#beats + 1] = ids[i]
+    end
+  end
+else
+  beats = {unpack(ARGV, 3)}
+end
+local moved = 0
 if #beats > 0 then
-  server.call('ZADD', KEYS[2], 'XX', 'GT', unpack(beats))
+  moved = server.call('ZADD', KEYS[2], 'XX', 'GT', 'CH', unpack(beats))
   server.call('ZADD', KEYS[3], 'XX', 'GT', unpack(beats))
 end
-local last, ended = 0, 0
+local outcome
+if moved == #ids then
+  -- Everybody grew younger, so everybody is online: no need to ask for each.
+  outcome = string.rep('1', #ids)
+else
+  local scores, digits = server.call('ZMSCORE', KEYS[2], unpack(ids)), {}
+  for i = 1, #ids do
+    digits[i] = barred[i] == 1 and 2 or (scores[i] and 1 or 0)
+  end
+  outcome = table.concat(digits)
+end
+local newest, last, ended = tonumber(ARGV[2]), 0, 0
 local known = server.call('GET', KEYS[5])
 if known then
   local space = string.find(known, ' ', 1, true)
@@ -38,4 +47,4 @@ if newest > last then
   if newest - last > tonumber(ARGV[1]) then ended = newest end
   server.call('SET', KEYS[5], string.format('%.0f %.0f', newest, ended))
 end
-return {seed, table.concat(outcome)}
+return {seed, outcome}
