@@ -12,7 +12,7 @@ from services.chat.tests.test_domain import LIMITS
 from chat import errors
 from chat.domain.messages import Draft, Message, Outcome, Sent
 from chat.handlers.messages import Messages
-from common.db import Unavailable
+from common.db import CommitUnknown, Unavailable
 from common.ids import new_id
 
 
@@ -23,6 +23,7 @@ class SlowStore:
         self.batches: list[list[str]] = []
         self.gate = asyncio.Event()
         self.fails: Exception | None = None
+        self.is_fresh = True
         self._seq = 0
 
     async def add_messages(self, drafts: Sequence[Draft]) -> list[tuple[Outcome, Sent | None]]:
@@ -48,7 +49,9 @@ class SlowStore:
             text=draft.text,
             sent_at=datetime(2026, 1, 1, tzinfo=UTC),
         )
-        sent = Sent(message, draft.sender_id, new_id(), is_fresh=True, is_first_reply=False)
+        sent = Sent(
+            message, draft.sender_id, new_id(), is_fresh=self.is_fresh, is_first_reply=False
+        )
         return "accepted", sent
 
 
@@ -133,3 +136,20 @@ async def test_empty_messages() -> None:
     messages = messages_on(SlowStore(), FakeRealtime())
     with pytest.raises(errors.MessageEmpty):
         await messages.send(Draft(new_id(), new_id(), new_id(), " \n\t"))
+
+
+@pytest.mark.req("CH-04")
+async def test_an_unknown_commit_is_told_with_the_retry() -> None:
+    """A message whose commit was in doubt is told when its sender repeats it."""
+    store, realtime = SlowStore(), FakeRealtime()
+    store.gate.set()
+    messages = messages_on(store, realtime)
+    draft = Draft(new_id(), new_id(), new_id(), "halo")
+    store.fails = CommitUnknown("the answer was lost")
+    with pytest.raises(CommitUnknown):
+        await messages.send(draft)
+    assert realtime.told == []
+    store.fails, store.is_fresh = None, False
+    for _ in range(2):
+        await messages.send(draft)
+    assert len(realtime.of(draft.sender_id, "message")) == 1

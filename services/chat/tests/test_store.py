@@ -1,12 +1,15 @@
 """What the database alone refuses, and that every query fits the schema."""
 
+from dataclasses import replace
 from itertools import product
 from typing import get_args
 
 import asyncpg
 import pytest
+from prometheus_client import REGISTRY
 from services.chat.tests.world import World
 
+from chat import errors
 from chat.domain.moves import (
     EXTENSION_MOVES,
     PAYMENT_MOVES,
@@ -16,9 +19,11 @@ from chat.domain.moves import (
     SessionState,
 )
 from chat.store.queries import QUERIES
+from chat.store.work import PgWork
 from common.db import Database
 from common.ids import new_id
 
+_ILLEGAL = "illegal_moves_total"
 _FIELDS = {
     "pending_payment": "pay_by = now() + interval '1 hour'",
     "active": "activated_at = now(), ends_at = now() + interval '1 hour'",
@@ -206,3 +211,19 @@ async def test_one_statement_for_load(world: World) -> None:
         )
     await db.close()
     assert {tuple(row) for row in rows} == {(unknown, 0, 3, 0), (known, 0, 2, 0)}
+
+
+@pytest.mark.req("CH-01")
+async def test_an_illegal_move_that_slips_through_is_counted(world: World) -> None:
+    """What only the database refuses is a typed error, and a counted fault of ours."""
+    story = await world.closing()
+    counted = REGISTRY.get_sample_value(_ILLEGAL, {"thing": "sessions", "by": "database"}) or 0
+
+    async def work(tx: PgWork) -> None:
+        after = replace(story.session, state="active", slot=1)
+        await tx.save_session(after, say=None)
+
+    with pytest.raises(errors.IllegalMove):
+        await world.store.run(work)
+    now = REGISTRY.get_sample_value(_ILLEGAL, {"thing": "sessions", "by": "database"})
+    assert now == counted + 1

@@ -1,7 +1,11 @@
 """Deadlines: each passed one is settled once, by whoever comes first, guarded by the row's lock."""
 
+import asyncio
+from collections.abc import Iterable
 from datetime import timedelta
 from uuid import UUID
+
+from prometheus_client import Counter
 
 from chat.domain import sessions
 from chat.domain.facts import Held
@@ -17,7 +21,11 @@ from common.sockets import Frame
 
 log = get_logger("deadlines")
 
+_settled = Counter("deadlines_settled_total", "Deadlines that moved something", ["kind"])
+
 _BATCH = 200
+# Leaves more than half of the pool to the people who wait for an answer.
+_AT_ONCE = 4
 _ABSENCE = frozenset({"session_no_show", "session_lost"})
 _OF_EXTENSION = frozenset({"extension_unanswered", "extension_unpaid"})
 
@@ -32,6 +40,7 @@ class Deadlines:
         self._rerouting = rerouting
         self._teller = teller
         self._limits = limits
+        self._in_hand: set[Due] = set()
 
     async def settle_due(self) -> int:
         """Settle everything that is due now; return how many items moved something."""
@@ -44,16 +53,32 @@ class Deadlines:
             if len(due) < _BATCH or not moved:
                 return settled
 
-    async def settle_all(self, due: list[Due]) -> int:
-        """Settle these items; one that fails does not keep the others waiting."""
-        moved = 0
-        for item in due:
-            try:
-                moved += await self.settle(item)
-            except Unavailable as error:
-                log.warning("deadline_waits", kind=item.kind, id=str(item.id), error=str(error))
-            except Exception:
-                log.exception("deadline_failed", kind=item.kind, id=str(item.id))
+    async def settle_all(self, due: Iterable[Due]) -> int:
+        """Settle these items, a few at a time; one that fails keeps no other waiting."""
+        waiting = iter(due)
+
+        async def work() -> int:
+            return sum([await self._attempt(item) for item in waiting])
+
+        return sum(await asyncio.gather(*(work() for _ in range(_AT_ONCE))))
+
+    async def _attempt(self, item: Due) -> bool:
+        if item in self._in_hand:
+            # Our ticker and the sweeper's command often find the same item.
+            return False
+        self._in_hand.add(item)
+        try:
+            moved = await self.settle(item)
+        except Unavailable as error:
+            log.warning("deadline_waits", kind=item.kind, id=str(item.id), error=str(error))
+            return False
+        except Exception:
+            log.exception("deadline_failed", kind=item.kind, id=str(item.id))
+            return False
+        finally:
+            self._in_hand.discard(item)
+        if moved:
+            _settled.labels(item.kind).inc()
         return moved
 
     async def settle(self, due: Due) -> bool:

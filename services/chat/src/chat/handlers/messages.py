@@ -1,7 +1,7 @@
 """Messages: stored in batches, acknowledged and told only after the commit, in order."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
@@ -14,7 +14,7 @@ from chat.handlers import holding, rendering
 from chat.handlers.telling import Teller
 from chat.ports import Realtime, Store, Work
 from chat.views.frames import MessageFrame
-from common.db import Unavailable
+from common.db import CommitUnknown, Unavailable
 from common.log import get_logger
 
 log = get_logger("chat")
@@ -22,6 +22,7 @@ log = get_logger("chat")
 # Two lanes keep Postgres busy while one batch commits; a session always rides in the same lane.
 _LANES = 2
 _BATCH = 64
+_DOUBTS = 10_000
 
 Answer = tuple[Outcome, Sent | None]
 
@@ -61,6 +62,7 @@ class Messages:
         self._teller = teller
         self._background = background
         self._limits = limits
+        self._doubtful: dict[tuple[UUID, UUID], None] = {}
         self._lanes = [_Lane() for _ in range(_LANES)]
 
     async def send(self, draft: Draft) -> Message:
@@ -98,16 +100,31 @@ class Messages:
         try:
             answers = await self._store.add_messages([draft for draft, _ in batch])
         except BaseException as error:
+            if isinstance(error, CommitUnknown):
+                self._doubt(draft for draft, _ in batch)
             for _, future in batch:
                 _fail(future, error)
             if not isinstance(error, Exception):
                 raise
             return
         for (_, future), answer in zip(batch, answers, strict=True):
-            if answer[1] is not None and answer[1].is_fresh:
+            if answer[1] is not None and self._is_untold(answer[1]):
                 self._tell(answer[1])
             if not future.done():
                 future.set_result(answer)
+
+    def _doubt(self, drafts: Iterable[Draft]) -> None:
+        """Remember messages that may be stored although nobody was told of them."""
+        for draft in drafts:
+            self._doubtful[draft.session_id, draft.client_message_id] = None
+        while len(self._doubtful) > _DOUBTS:
+            del self._doubtful[next(iter(self._doubtful))]
+
+    def _is_untold(self, sent: Sent) -> bool:
+        key = (sent.message.session_id, sent.message.client_message_id)
+        was_doubtful = key in self._doubtful
+        self._doubtful.pop(key, None)
+        return sent.is_fresh or was_doubtful
 
     def _tell(self, sent: Sent) -> None:
         frame = MessageFrame(data=rendering.message_view(sent.message)).encode()

@@ -5,6 +5,10 @@ from datetime import timedelta
 from typing import TypeVar
 from uuid import UUID
 
+import asyncpg
+from prometheus_client import Counter
+
+from chat import errors
 from chat.domain.messages import Draft, Horizon, Message, Outcome, Sent
 from chat.domain.payments import Payment
 from chat.domain.values import Limits
@@ -15,9 +19,13 @@ from chat.store.work import PgWork
 from common import inbox
 from common.clock import Clock
 from common.db import Database, Transaction
+from common.log import get_logger
 from common.outbox import Outbox
 
 T = TypeVar("T")
+
+log = get_logger("store")
+_illegal = Counter("illegal_moves_total", "Moves that were refused", ["thing", "by"])
 
 
 class PgStore(Reads):
@@ -34,7 +42,23 @@ class PgStore(Reads):
         async def inside(tx: Transaction) -> T:
             return await work(PgWork(tx, outbox=self._outbox, clock=self._clock))
 
-        return await self._db.run(inside)
+        return await self._counted(inside)
+
+    async def _counted(self, inside: Callable[[Transaction], Awaitable[T]]) -> T:
+        """Count illegal moves, whether the code refused them or only the database did."""
+        try:
+            return await self._db.run(inside)
+        except errors.IllegalMove as error:
+            _illegal.labels(error.thing, "code").inc()
+            raise
+        except asyncpg.CheckViolationError as error:
+            table, is_move, _ = (error.constraint_name or "").partition("_legal_moves")
+            if not is_move:
+                raise
+            # The code let it through: a fault of ours, though no harm is done.
+            _illegal.labels(table, "database").inc()
+            log.exception("illegal_move_reached_the_database", table=table)
+            raise errors.IllegalMove from error
 
     async def once(
         self, consumer: str, event_id: UUID, work: Callable[[PgWork], Awaitable[T]]
@@ -46,7 +70,7 @@ class PgStore(Reads):
                 return None
             return await work(PgWork(tx, outbox=self._outbox, clock=self._clock))
 
-        return await self._db.run(inside)
+        return await self._counted(inside)
 
     async def add_messages(self, drafts: Sequence[Draft]) -> list[tuple[Outcome, Sent | None]]:
         """Commit a batch of messages; answer each in its place."""
