@@ -2,16 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from temani.demo.lines import ANSWERS, GOODBYES
+from temani.demo.attending import attend
 from temani.demo.link import Link
 from temani.demo.phone import LoggedOut, Phone, Refused, Unreachable
 from temani.demo.scenes import Scene
-from temani.demo.talks import ALIVE, Talk, Talks
-from temani.demo.world import OVER, World
+from temani.demo.talk import ALIVE, Talk
+from temani.demo.talks import Talks
+from temani.demo.world import World
 
 SILENCE_SECONDS = 30.0
 UNKNOWN = "not known yet"  # the session of an accept that has not been answered
@@ -268,47 +268,7 @@ class Mitra:
             return
         if talk.state in ALIVE and not talk.attended:
             talk.attended = True
-            self._send_crew(self._attend(talk))
-
-    async def _attend(self, talk: Talk) -> None:
-        """Answer in one session until it is over."""
-        answered = 0
-        while talk.state not in OVER:
-            heard = sum(1 for one in talk.heard if one["sender_id"] != self.user_id)
-            if talk.state == "active" and heard > answered:
-                answered = heard
-                await self._world.think(0.2, 0.9)
-                await self.talks.say(talk, self._world.rng.choice(ANSWERS))
-                await self.talks.link.send("read", {"session_id": talk.session_id, "seq": talk.seq})
-            await self._answer_extension(talk)
-            if talk.state == "closing" and not talk.goodbye_said:
-                talk.goodbye_said = True
-                await self._world.think(0.1, 0.6)
-                await self.talks.say(talk, self._world.rng.choice(GOODBYES))
-            await self.talks.until(talk.session_id, _unlike(talk), seconds=3)
-
-    async def _answer_extension(self, talk: Talk) -> None:
-        for id_, extension in list(talk.extensions.items()):
-            if extension["state"] != "requested" or id_ in talk.answered:
-                continue
-            talk.answered.add(id_)
-            scene = self._world.scenes.get(talk.request_id, Scene("plain", ""))
-            if scene.name == "extend_ignored":
-                continue
-            await self._world.think(0.2, 0.8)
-            word = "decline" if scene.name == "extend_declined" else "accept"
-            path = f"/api/mitra/chat/sessions/{talk.session_id}/extensions/{id_}/{word}"
-            entry = self._world.history.begin(
-                self.user_id, f"extension_{word}", session=talk.session_id, extension=id_
-            )
-            try:
-                self.talks.note_extension(await self.phone.call("POST", path))
-            except Refused as refused:
-                entry.fail(refused.code)
-            except Unreachable:
-                entry.info("unreachable")
-            else:
-                entry.ok()
+            self._send_crew(attend(self.phone, self.talks, talk))
 
     # --- tasks -----------------------------------------------------------------------------
 
@@ -332,14 +292,3 @@ class Mitra:
         await asyncio.gather(*crew, return_exceptions=True)
         self._hand.clear()
         self._silent_for = None
-
-
-def _unlike(talk: Talk) -> Callable[[Talk], bool]:
-    """Return what tells whether something happened in a talk that a mitra reacts to."""
-
-    def look(now: Talk) -> tuple[object, ...]:
-        answers = [(id_, one["state"]) for id_, one in now.extensions.items()]
-        return (now.state, len(now.heard), *answers)
-
-    before = look(talk)
-    return lambda now: look(now) != before

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import inspect
 import random
+import shutil
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ TICK_SECONDS = 0.5
 QUICK_CHECK_SECONDS = 5.0
 SIGN_IN_SECONDS = 40.0
 WIND_DOWN_SECONDS = 25.0
+KEPT_HISTORIES = 10
 
 OnTick = Callable[[float, World], Awaitable[None] | None]
 
@@ -80,7 +82,7 @@ async def run_demo(
     seed = random.SystemRandom().randrange(1 << 32) if seed is None else seed
     numbers = Numbers()
     rng = random.Random(seed)
-    place = folder / "history" / time.strftime("%Y%m%d-%H%M%S")
+    place = _new_place(folder / "history")
     timeout = aiohttp.ClientTimeout(total=10)
     with History(place / "bots.jsonl") as history:
         async with aiohttp.ClientSession(timeout=timeout) as web:
@@ -101,6 +103,14 @@ async def run_demo(
                 display.update(run)
     report = await _ask_oracle(stack_state, place)
     return summarise(run, report, place)
+
+
+def _new_place(histories: Path) -> Path:
+    """Make room for this run's history; only the newest ones are kept."""
+    old = sorted(histories.glob("*")) if histories.exists() else []
+    for one in old[: max(len(old) - KEPT_HISTORIES + 1, 0)]:
+        shutil.rmtree(one, ignore_errors=True)
+    return histories / time.strftime("%Y%m%d-%H%M%S")
 
 
 class _Company:

@@ -4,45 +4,18 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
 from temani.demo.link import Link
 from temani.demo.phone import LoggedOut, Phone, Refused, Unreachable
+from temani.demo.talk import ALIVE, Talk
 
 # With a socket that says nothing the app asks now and then; without one, often.
 POLL_SECONDS = 2.5
 POLL_SECONDS_OFFLINE = 0.7
 ACK_SECONDS = 2.5
 GAP_SECONDS = 0.4
-ALIVE = frozenset({"pending_payment", "active", "expired", "closing"})
-
-
-@dataclass
-class Talk:
-    """One session on one phone: the newest view, and the messages up to a seq without a gap."""
-
-    session_id: str
-    view: dict[str, Any]
-    seq: int = 0
-    texts: dict[int, dict[str, Any]] = field(default_factory=dict)  # waiting behind a gap
-    heard: list[dict[str, Any]] = field(default_factory=list)
-    goodbye_said: bool = False
-    mending: bool = False
-    attended: bool = False
-    answered: set[str] = field(default_factory=set)  # extensions this person has dealt with
-    extensions: dict[str, dict[str, Any]] = field(default_factory=dict)  # newest view by id
-
-    @property
-    def state(self) -> str:
-        """Where the session is, as far as this phone knows."""
-        return str(self.view["state"])
-
-    @property
-    def request_id(self) -> str:
-        """The request it came from."""
-        return str(self.view["request_id"])
 
 
 class Talks:

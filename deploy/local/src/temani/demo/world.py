@@ -11,9 +11,9 @@ import aiohttp
 from temani.demo.history import History
 from temani.demo.numbers import Numbers
 from temani.demo.scenes import Deck, Scene
+from temani.demo.talk import OVER
 
 CODE_SECONDS = 30.0
-OVER = frozenset({"completed", "cancelled", "rerouted"})
 
 
 class Span:
