@@ -47,40 +47,45 @@ RETURNS TABLE (mitra_id uuid, load int, capacity int)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = availability, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    v_floor   timestamptz := clock_timestamp() - p_fresh_ms * interval '1 millisecond';
-    v_start   integer := floor(random() * 2147483647)::integer;
-    v_spread  integer := v_start;
-    v_after   uuid := '00000000-0000-0000-0000-000000000000';
-    v_wrapped boolean := false;
-    v_bite    integer := greatest(64, 2 * p_limit);
-    v_left    integer := p_limit;
-    v_found   integer;
-    v_mitras  uuid[];
+    v_floor  timestamptz := clock_timestamp() - p_fresh_ms * interval '1 millisecond';
+    v_start  integer := floor(random() * 2147483647)::integer;
+    -- Where the last bite ended: once round the circle is lap 0 from v_start up, then lap 1 below it.
+    v_lap    integer := 0;
+    v_spread integer := v_start;
+    v_after  uuid := '00000000-0000-0000-0000-000000000000';
+    v_bite   integer := greatest(64, 2 * p_limit);
+    v_left   integer := p_limit;
+    v_found  integer;
+    v_mitras uuid[];
 BEGIN
     WHILE v_left > 0 LOOP
-        SELECT array_agg(bite.mitra_id), max(bite.spread), count(*)
-        INTO v_mitras, v_spread, v_found
-        FROM (SELECT s.mitra_id, s.spread FROM availability.mitra_status AS s
-              WHERE s.is_online AND s.last_heartbeat_at > v_floor
-                AND (s.spread, s.mitra_id) > (v_spread, v_after)
-                AND (NOT v_wrapped OR s.spread < v_start)
-                AND s.mitra_id <> ALL (coalesce(p_exclude, '{}'))
-              ORDER BY s.spread, s.mitra_id LIMIT v_bite) AS bite;
-        IF v_found > 0 THEN
-            v_after := v_mitras[v_found];
-            RETURN QUERY
-            SELECT l.mitra_id, l.load, l.capacity
-            FROM auth.mitra_directory_v1(v_mitras) AS d
-            JOIN chat.mitra_load_v1(v_mitras) AS l ON l.mitra_id = d.mitra_id
-            WHERE d.is_active AND l.load < l.capacity
-            ORDER BY random() LIMIT v_left;
-            GET DIAGNOSTICS v_found = ROW_COUNT;
-            v_left := v_left - v_found;
-            CONTINUE WHEN cardinality(v_mitras) = v_bite;
-        END IF;
-        EXIT WHEN v_wrapped;
-        v_wrapped := true;
-        v_spread := -1;
+        SELECT array_agg(bite.mitra_id), max(bite.lap)
+        INTO v_mitras, v_lap
+        FROM ((SELECT s.mitra_id, s.spread, 0 AS lap FROM availability.mitra_status AS s
+               WHERE v_lap = 0 AND s.is_online AND s.last_heartbeat_at > v_floor
+                 AND (s.spread, s.mitra_id) > (v_spread, v_after)
+                 AND s.mitra_id <> ALL (coalesce(p_exclude, '{}'))
+               ORDER BY s.spread, s.mitra_id LIMIT v_bite)
+              UNION ALL
+              (SELECT s.mitra_id, s.spread, 1 AS lap FROM availability.mitra_status AS s
+               WHERE s.is_online AND s.last_heartbeat_at > v_floor AND s.spread < v_start
+                 AND (s.spread, s.mitra_id) > (CASE v_lap WHEN 0 THEN -1 ELSE v_spread END, v_after)
+                 AND s.mitra_id <> ALL (coalesce(p_exclude, '{}'))
+               ORDER BY s.spread, s.mitra_id LIMIT v_bite)
+              ORDER BY lap, spread, mitra_id LIMIT v_bite) AS bite;
+        EXIT WHEN v_mitras IS NULL;
+        v_after := v_mitras[cardinality(v_mitras)];
+        SELECT s.spread INTO v_spread FROM availability.mitra_status AS s
+        WHERE s.mitra_id = v_after;
+        RETURN QUERY
+        SELECT l.mitra_id, l.load, l.capacity
+        FROM auth.mitra_directory_v1(v_mitras) AS d
+        JOIN chat.mitra_load_v1(v_mitras) AS l ON l.mitra_id = d.mitra_id
+        WHERE d.is_active AND l.load < l.capacity
+        ORDER BY random() LIMIT v_left;
+        GET DIAGNOSTICS v_found = ROW_COUNT;
+        v_left := v_left - v_found;
+        EXIT WHEN cardinality(v_mitras) < v_bite;
     END LOOP;
 END $$;
 
