@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from common.migrate import MigrationError
 from temani import layout, state
 from temani.demo.display import LiveDisplay, PlainDisplay, render_summary
 from temani.demo.numbers import Summary
@@ -22,7 +23,7 @@ from temani.stack import Options, Stack
 
 PROFILE = "demo"
 OK, FAILED, NOT_NOW = 0, 1, 3
-EXPECTED = (StartFailed, SeedFailed, OperatorFailed, OSError)
+EXPECTED = (StartFailed, SeedFailed, OperatorFailed, MigrationError, OSError)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +55,7 @@ async def _perform(args: argparse.Namespace) -> int:
     except state.AlreadyRunning as error:
         _complain(str(error))
         return NOT_NOW
-    except (StartFailed, SeedFailed, OperatorFailed, BaseExceptionGroup) as failed:
+    except (*EXPECTED, BaseExceptionGroup) as failed:
         causes = _causes(failed)
         if not all(isinstance(one, EXPECTED) for one in causes):
             raise
