@@ -3,9 +3,10 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from services.chat.tests.world import World
-from tests.support import TestDatabase
+from services.chat.tests.world import NOWHERE, World, empty
+from tests.support import Databases, TestDatabase
 
+from common.bus import Bus
 from common.runner import Runner
 
 
@@ -17,9 +18,34 @@ async def runner() -> AsyncIterator[Runner]:
     await running.stop(budget=4)
 
 
+@pytest.fixture(scope="module")
+async def shared_database(databases: Databases) -> AsyncIterator[TestDatabase]:
+    """One database for a file of tests: emptying it is ten times faster than cloning one."""
+    clone = await databases.fresh()
+    yield clone
+    await databases.drop(clone)
+
+
+@pytest.fixture(scope="module")
+async def away() -> AsyncIterator[Bus]:
+    """A bus whose NATS is away."""
+    running = Runner()
+    yield await Bus.connect(NOWHERE, name="test", runner=running)
+    await running.stop(budget=4)
+
+
 @pytest.fixture
-async def world(database: TestDatabase, runner: Runner) -> AsyncIterator[World]:
-    """A database of its own with chat's handlers on it; the bus is away."""
-    made = await World.make(database, runner)
+async def world(shared_database: TestDatabase, runner: Runner, away: Bus) -> AsyncIterator[World]:
+    """An empty database with chat's handlers on it; the bus is away."""
+    await empty(shared_database)
+    made = await World.make(shared_database, runner, bus=away)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def own_world(database: TestDatabase, runner: Runner, away: Bus) -> AsyncIterator[World]:
+    """The same in a database of its own, for tests that change more than rows."""
+    made = await World.make(database, runner, bus=away)
     yield made
     await made.close()

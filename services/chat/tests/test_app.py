@@ -96,8 +96,9 @@ async def an_extension(
 
 
 @pytest.mark.req("CH-05")
-async def test_ends_within_a_second(world: World, provider: PlayedMidtrans) -> None:
+async def test_ends_within_a_second(own_world: World, provider: PlayedMidtrans) -> None:
     """Nobody sweeps, the tick is far away: still the end is told within a second."""
+    world = own_world
     await world.admin.execute(
         "INSERT INTO chat.tiers (tier_id, version, name, duration_seconds, price_idr, is_offered)"
         " VALUES ('quick', 1, 'Quick', 2, 500, true)"
@@ -248,8 +249,9 @@ async def test_notifications_over_http(world: World, provider: PlayedMidtrans) -
 
 
 @pytest.mark.req("CH-02", "CC-04")
-async def test_tiers(world: World, provider: PlayedMidtrans) -> None:
+async def test_tiers(own_world: World, provider: PlayedMidtrans) -> None:
     """Editing a tier makes a version; a running session keeps its own."""
+    world = own_world
     async with serving(world, provider) as site:
         session_id, customer, mitra = await site.pair()
         operator = await site.person("operator")

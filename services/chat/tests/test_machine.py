@@ -10,11 +10,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
-from services.chat.tests.world import World
+from services.chat.tests.world import NOWHERE, World
 from tests.support import TestDatabase
 
 from chat import errors
 from chat.domain.facts import Story
+from common.bus import Bus
 from common.runner import Runner
 
 T = TypeVar("T")
@@ -40,11 +41,12 @@ class Loop:
 
     def __init__(self, database: TestDatabase) -> None:
         self._runner = asyncio.Runner()
-        self.tasks = self._runner.run(self._start())
-        self.world = self._runner.run(World.make(database, self.tasks))
+        self.world, self.tasks = self._runner.run(self._start(database))
 
-    async def _start(self) -> Runner:
-        return Runner()
+    async def _start(self, database: TestDatabase) -> tuple[World, Runner]:
+        tasks = Runner()
+        bus = await Bus.connect(NOWHERE, name="test", runner=tasks)
+        return await World.make(database, tasks, bus=bus), tasks
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run one step."""

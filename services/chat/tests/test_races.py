@@ -33,8 +33,9 @@ async def test_ten_accepts_of_three_slots(world: World) -> None:
 
 
 @pytest.mark.req("PA-03")
-async def test_the_belt(world: World) -> None:
+async def test_the_belt(own_world: World) -> None:
     """With the check and the lock removed from open_session_v1 nobody exceeds her capacity."""
+    world = own_world
     await world.admin.execute("SET search_path = chat")
     source: str = await world.admin.fetchval(
         "SELECT pg_get_functiondef('chat.open_session_v1'::regproc)"

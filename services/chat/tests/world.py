@@ -39,6 +39,23 @@ NOWHERE = "nats://127.0.0.1:9"
 TIER = "chat-15"
 
 
+_KEPT = ("schema_migrations", "tiers", "limits")
+
+
+async def empty(database: TestDatabase) -> None:
+    """Remove every row that a test may have left; what migrations wrote stays."""
+    async with database.admin() as admin:
+        # Triggers and foreign keys would object to removing rows that are kept for ever.
+        await admin.execute("SET session_replication_role = replica")
+        rows = await admin.fetch(
+            "SELECT format('DELETE FROM %I.%I', schemaname, tablename) AS statement FROM pg_tables"
+            " WHERE (schemaname IN ('chat', 'pairing') AND tablename <> ALL ($1::text[]))"
+            " OR (schemaname = 'auth' AND tablename IN ('mitras', 'logins'))",
+            list(_KEPT),
+        )
+        await admin.execute("; ".join(row["statement"] for row in rows))
+
+
 def settings_for(**changes: Any) -> Settings:
     """Settings with the usual deadlines, so that only what the test moves on is due."""
     given = {"payment_server_key": "server-key", **changes}
@@ -70,13 +87,14 @@ class World:
     phones: int = field(default=0)
 
     @classmethod
-    async def make(cls, database: TestDatabase, runner: Runner, **changes: Any) -> Self:
-        """Connect to the database as chat does, with the bus away."""
+    async def make(
+        cls, database: TestDatabase, runner: Runner, *, bus: Bus, **changes: Any
+    ) -> Self:
+        """Connect to the database as chat does."""
         limits = limits_of(settings_for(**changes))
         clock = SystemClock()
         db = await Database.connect(database.url("chat"), name="test", max_size=14)
         runner.on_stop(db.close)
-        bus = await Bus.connect(NOWHERE, name="test", runner=runner)
         outbox = Outbox(service="chat", db=db, bus=bus, runner=runner, clock=clock)
         store = PgStore(db=db, outbox=outbox, clock=clock)
         await store.save_limits(limits, default_capacity=3)

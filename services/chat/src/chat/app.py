@@ -166,7 +166,12 @@ async def _connect(settings: Settings, runner: Runner) -> Outside:
         db=db, valkey_url=settings.valkey_url, bus=bus, runner=runner, clock=clock
     )
     hub = Hub(
-        verifier=verifier, revocations=revocations, runner=runner, clock=clock, service="chat"
+        verifier=verifier,
+        revocations=revocations,
+        runner=runner,
+        clock=clock,
+        service="chat",
+        allowed_origins=settings.allowed_origins,
     )
     session = aiohttp.ClientSession()
     runner.on_stop(session.close)

@@ -22,6 +22,7 @@ from common.sockets import Frame
 log = get_logger("payments")
 
 _SWEEP_BATCH = 20
+_PAYABLE = ("pending", "failed")
 
 
 class Payments:
@@ -58,10 +59,11 @@ class Payments:
             )
 
         payment = await self._store.run(work)
-        if payment.state not in ("pending", "failed"):
-            raise errors.PaymentSettled
-        if payment.token is None:
+        if payment.state in _PAYABLE and payment.token is None:
             payment = await self._open_checkout(payment)
+        # Looked at last: while the page was made the hold may have ended.
+        if payment.state not in _PAYABLE:
+            raise errors.PaymentSettled
         return rendering.payment_view(payment)
 
     async def _open_checkout(self, payment: Payment) -> Payment:
