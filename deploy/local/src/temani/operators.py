@@ -19,7 +19,12 @@ async def ensure(folder: Path, env: Mapping[str, str], keys: Keys) -> None:
     database = env["DATABASE_URL"]
     if made.exists() and made.read_text() == database:
         return
-    await create(env, email=keys.operator_email, password=keys.operator_password)
+    try:
+        await create(env, email=keys.operator_email, password=keys.operator_password)
+    except OperatorFailed as failed:
+        # The same data behind another port: the operator of this folder is in it already.
+        if "operator_exists" not in str(failed):
+            raise
     made.write_text(database)
     made.chmod(0o600)
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -367,6 +368,30 @@ async def test_an_answer_to_a_deactivated_mitra_is_found(small: Small) -> None:
     small.history.write_text("\n".join(json.dumps(line) for line in lines) + "\n")
 
     assert only(await small.ask(), "I9", "heartbeat was accepted 2.9 s after")
+
+
+async def test_a_living_mitra_taken_offline_is_found(small: Small) -> None:
+    """A mitra who was taken offline for a silence just after an accepted beat is found."""
+    await small.admin.execute(
+        "INSERT INTO auth.mitras (mitra_id, phone, display_name, created_at,"
+        " created_by) VALUES ($1, '+6281234567890', 'Sari', now(), $1)",
+        small.mitra,
+    )
+    await small.admin.execute(
+        "INSERT INTO availability.mitra_status (mitra_id) VALUES ($1)", small.mitra
+    )
+    await small.admin.execute(
+        """INSERT INTO availability.online_intervals (mitra_id, started_at, ended_at, end_reason)
+           VALUES ($1, now() - interval '1 minute', now(), 'auto_offline')""",
+        small.mitra,
+    )
+    silent = await small.ask()
+    line = {"id": "b", "who": str(small.mitra), "op": "heartbeat", "at": time.time() - 2}
+    text = "\n".join(json.dumps({**line, "type": kind}) for kind in ("invoke", "ok"))
+    small.history.write_text(text + "\n")
+
+    assert silent.ok
+    assert only(await small.ask(), "I10", str(small.mitra), "after a beat was accepted")
 
 
 @pytest.mark.parametrize(

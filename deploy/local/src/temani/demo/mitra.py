@@ -41,6 +41,7 @@ class Mitra:
         self.welcome = asyncio.Event()  # cleared while an operator has deactivated her
         self.welcome.set()
         self._address = address
+        self._is_leaving = False
         self._crew: set[asyncio.Task[None]] = set()
         self._hand: dict[str, dict[str, Any]] = {}  # open offers by id
         self._silent_for: str | None = None  # the session she does not come to
@@ -81,6 +82,7 @@ class Mitra:
 
     async def leave(self) -> None:
         """Go offline as a person does at the end of the shift."""
+        self._is_leaving = True
         if self.signed_in.is_set():
             await self.phone.call("POST", "/api/mitra/status/offline", patience=3)
 
@@ -123,7 +125,7 @@ class Mitra:
                     raise
                 continue
             entry.ok()
-            if answer["is_online"] is False:
+            if answer["is_online"] is False and not self._is_leaving:
                 self._world.numbers.count("auto_offlined")
                 with suppress(Refused, Unreachable):
                     await self._go_online()

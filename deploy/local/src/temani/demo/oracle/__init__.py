@@ -13,6 +13,7 @@ from temani.demo.oracle import (
     mirror,
     money,
     shut_out,
+    silence,
     telling,
     winners,
 )
@@ -71,6 +72,7 @@ async def _settled(truth: Truth, record: history.Record, report: Report) -> None
     report.add("I6", await messages.complete(truth, record))
     report.add("I8", await telling.legal_moves(truth, record))
     report.add("I9", await shut_out.shut_out(truth, record))
+    report.add("I10", await silence.believed(truth, record))
     report.checked = {
         "operations": sum(len(found) for found in record.operations.values()),
         "sightings": sum(len(found) for found in record.sightings.values()),

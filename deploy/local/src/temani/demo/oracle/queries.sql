@@ -157,5 +157,8 @@ WHERE mitra_id = $1 AND created_at > $2 AND created_at < $3;
 SELECT id, created_at FROM chat.sessions
 WHERE mitra_id = $1 AND created_at > $2 AND created_at < $3;
 
+-- auto_offlined() — I10: who was taken offline for a silence, and when
+SELECT mitra_id, ended_at FROM availability.online_intervals WHERE end_reason = 'auto_offline';
+
 -- moment() — the database's clock
 SELECT clock_timestamp() AS now;

@@ -12,6 +12,7 @@ INVARIANTS = {
     "I7": "money in the ledger is money captured",
     "I8": "only legal moves",
     "I9": "a deactivated mitra gets nothing",
+    "I10": "no mitra who beats is taken offline",
 }
 
 
@@ -34,9 +35,7 @@ class Report:
     @property
     def texts(self) -> list[str]:
         """Every violation as one line."""
-        return [
-            f"{name}: {text}" for name, found in sorted(self.violations.items()) for text in found
-        ]
+        return [f"{name}: {text}" for name in INVARIANTS for text in self.violations.get(name, ())]
 
     @property
     def ok(self) -> bool:
