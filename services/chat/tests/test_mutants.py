@@ -44,11 +44,9 @@ async def test_without_holding_the_session(own_world: World) -> None:
     """Without the row locks several tickers tell one deadline several times."""
     world = own_world
     await world.admin.execute("SET search_path = chat")
+    await mutate(world, "hold_session", locks=(" FOR UPDATE", ""))
     await mutate(
-        world,
-        "hold_session",
-        locks=(" FOR UPDATE", ""),
-        pause=("RETURN clock_timestamp();", "PERFORM pg_sleep(0.3); RETURN clock_timestamp();"),
+        world, "sessions_guard", pause=("RETURN NEW;", "PERFORM pg_sleep(0.3); RETURN NEW;")
     )
     story = await world.pending()
     await world.let_pass(story.session.id, "pay_by")
