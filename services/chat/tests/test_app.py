@@ -327,6 +327,33 @@ async def test_operators(world: World, provider: PlayedMidtrans) -> None:
         assert (await site.call(customer, "GET", f"{base}/sessions"))[0] == 403
 
 
+@pytest.mark.req("CC-05", "CC-02")
+async def test_statistics(world: World, provider: PlayedMidtrans) -> None:
+    """Operators see how many sessions were sensitive, who raised it, and each mitra's share."""
+    async with serving(world, provider) as site:
+        session_id, customer, mitra = await site.pair()
+        await site.pay(customer, session_id, provider)
+        await site.pair()
+        raised = {"sensitivity": "sensitive"}
+        await site.call(mitra, "PATCH", f"{SESSIONS}/{session_id}/topic", json=raised)
+        operator = await site.person("operator")
+        _, stats = await site.call(operator, "GET", "/api/control/chat/stats?days=1")
+        assert stats["sessions"] == [
+            {"state": "active", "sensitivity": "sensitive", "sessions": 1},
+            {"state": "pending_payment", "sensitivity": "normal", "sessions": 1},
+        ]
+        assert stats["raised"] == [{"role": "mitra", "raised": 1}]
+        assert stats["money"][0] | {"state": "paid", "amount_idr": 15000} == stats["money"][0]
+        nobody = new_id()
+        path = f"/api/control/chat/mitras/activity?mitra_id={mitra.user_id}&mitra_id={nobody}"
+        _, activity = await site.call(operator, "GET", path)
+        first, second = activity["mitras"]
+        assert (first["sessions"], first["sensitive"], first["raised"]) == (1, 1, 1)
+        assert (second["mitra_id"], second["sessions"]) == (str(nobody), 0)
+        status, problem = await site.call(operator, "GET", "/api/control/chat/mitras/activity")
+        assert (status, problem["code"]) == (422, "invalid_query")
+
+
 @pytest.mark.req("AV-10", "CC-04")
 async def test_capacity(world: World, provider: PlayedMidtrans) -> None:
     """Capacity is set by operators, versioned and told; lowering it ends no session."""

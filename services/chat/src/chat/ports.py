@@ -11,6 +11,7 @@ from chat.domain.facts import Held, Story
 from chat.domain.messages import Draft, Horizon, Message, Outcome, Sent
 from chat.domain.payments import PaidPart, Payment, ProviderWord
 from chat.domain.sessions import Session
+from chat.domain.statistics import MitraActivity, Statistics
 from chat.domain.values import Capacity, Due, Role, SensitivityChange, Tier, TierVersion
 
 T = TypeVar("T")
@@ -252,6 +253,16 @@ class Store(Protocol):
 
     async def capacity(self, mitra_id: UUID) -> Capacity:
         """Return a mitra's capacity and load."""
+        ...
+
+    async def statistics(self, since: timedelta) -> Statistics:
+        """Count sessions, raised sensitivities and payments."""
+        ...
+
+    async def mitra_activity(
+        self, mitra_ids: Collection[UUID], since: timedelta
+    ) -> list[MitraActivity]:
+        """Count what each of these mitras did."""
         ...
 
     async def mitra_names(self, mitra_ids: Collection[UUID]) -> Mapping[UUID, str]:

@@ -1,5 +1,7 @@
 """What operators see and do; each act leaves an audit row in its own transaction."""
 
+from collections.abc import Sequence
+from datetime import timedelta
 from uuid import UUID
 
 from chat import errors
@@ -103,6 +105,34 @@ class Control:
     async def _shown(self, session_id: UUID, held: Held) -> SessionView:
         story = await self._teller.session_changed(session_id)
         return await self._shows.session(story or story_of(held), "operator")
+
+    # --- what is counted -------------------------------------------------------------------
+
+    async def statistics(self, days: int) -> views.StatisticsView:
+        """Count sessions by state and sensitivity, raised sensitivities, and money."""
+        found = await self._store.statistics(timedelta(days=days))
+        return views.StatisticsView(
+            days=days,
+            as_of=found.as_of,
+            sessions=[
+                views.SessionCountView.model_validate(row, from_attributes=True)
+                for row in found.sessions
+            ],
+            raised=[
+                views.RaisedCountView.model_validate(row, from_attributes=True)
+                for row in found.raised
+            ],
+            money=[
+                views.MoneyCountView.model_validate(row, from_attributes=True)
+                for row in found.money
+            ],
+        )
+
+    async def activity(self, mitra_ids: Sequence[UUID], days: int) -> views.MitraActivitiesView:
+        """Count what mitras did: sessions, how they ended, how many were sensitive."""
+        found = await self._store.mitra_activity(mitra_ids, timedelta(days=days))
+        rows = [views.MitraActivityView.model_validate(row, from_attributes=True) for row in found]
+        return views.MitraActivitiesView(days=days, mitras=rows)
 
     # --- capacities and tiers --------------------------------------------------------------
 

@@ -10,12 +10,16 @@ from chat.http.keys import CONTROL_CENTER
 from chat.http.sessions import page
 from chat.ports import Search
 from chat.views.control import (
+    ActivityQuery,
     CapacityView,
     CapacityWish,
     CurrentTiersView,
+    MitraActivitiesView,
     ReasonWish,
     SearchQuery,
     SessionRecordView,
+    StatisticsQuery,
+    StatisticsView,
     TierVersionsView,
     TierVersionView,
     TierWish,
@@ -88,6 +92,18 @@ async def cancel_session(
     """Give up a session that waits for its payment."""
     reason = None if body is None else body.reason
     return await ctx.app[CONTROL_CENTER].cancel(session_id, ctx.caller.user_id, reason)
+
+
+@ROUTES.get(f"{BASE}/stats", roles=OPERATORS)
+async def show_statistics(ctx: Context, query: StatisticsQuery) -> StatisticsView:
+    """Count sessions by state and sensitivity, raised sensitivities, and money."""
+    return await ctx.app[CONTROL_CENTER].statistics(query.days)
+
+
+@ROUTES.get(f"{BASE}/mitras/activity", roles=OPERATORS)
+async def show_activity(ctx: Context, query: ActivityQuery) -> MitraActivitiesView:
+    """Count what mitras did: sessions, how they ended, how many were sensitive."""
+    return await ctx.app[CONTROL_CENTER].activity(query.mitra_id, query.days)
 
 
 @ROUTES.get(f"{BASE}/mitras/{{mitra_id}}/capacity", roles=OPERATORS)

@@ -8,6 +8,13 @@ from chat.domain.extensions import Extension
 from chat.domain.facts import Story
 from chat.domain.messages import Message
 from chat.domain.payments import Payment
+from chat.domain.statistics import (
+    MitraActivity,
+    MoneyCount,
+    RaisedCount,
+    SessionCount,
+    Statistics,
+)
 from chat.domain.values import Capacity, Due, Role, SensitivityChange, TierVersion
 from chat.ports import Search
 from chat.store import rows
@@ -120,6 +127,28 @@ class Reads:
             row = await connection.fetchrow(QUERIES["load_of"], mitra_id)
         assert row is not None
         return Capacity(mitra_id, row["capacity"], row["load"], row["version"])
+
+    async def statistics(self, since: timedelta) -> Statistics:
+        """Count sessions, raised sensitivities and payments."""
+        async with self._db.connection() as connection:
+            counted = await connection.fetch(QUERIES["session_counts"], since)
+            raised = await connection.fetch(QUERIES["raised_counts"], since)
+            money = await connection.fetch(QUERIES["money_counts"], since)
+            now = await connection.fetchval(QUERIES["now"])
+        return Statistics(
+            as_of=now,
+            sessions=[SessionCount(**dict(row)) for row in counted],
+            raised=[RaisedCount(**dict(row)) for row in raised],
+            money=[MoneyCount(**dict(row)) for row in money],
+        )
+
+    async def mitra_activity(
+        self, mitra_ids: Collection[UUID], since: timedelta
+    ) -> list[MitraActivity]:
+        """Count what each of these mitras did."""
+        async with self._db.connection() as connection:
+            found = await connection.fetch(QUERIES["mitra_activity"], list(mitra_ids), since)
+        return [MitraActivity(**dict(row)) for row in found]
 
     async def mitra_names(self, mitra_ids: Collection[UUID]) -> Mapping[UUID, str]:
         """Return the display names that the directory knows."""

@@ -126,6 +126,72 @@ class SearchQuery(BaseModel):
     cursor: UUID | None = None
 
 
+class SessionCountView(View):
+    """How many sessions of one state and sensitivity."""
+
+    state: SessionState
+    sensitivity: Sensitivity
+    sessions: int
+
+
+class RaisedCountView(View):
+    """How often sensitivity was raised by one role."""
+
+    role: Literal["customer", "mitra", "operator"]
+    raised: int
+
+
+class MoneyCountView(View):
+    """Payments of one state: what was asked, and what goes or went back."""
+
+    state: PaymentState
+    payments: int
+    amount_idr: int
+    refund_idr: int
+
+
+class StatisticsView(View):
+    """Sessions, sensitivity and money of the last days."""
+
+    days: int
+    as_of: datetime
+    sessions: list[SessionCountView]
+    raised: list[RaisedCountView]
+    money: list[MoneyCountView]
+
+
+class MitraActivityView(View):
+    """What a mitra did in the last days; `raised` is how often she raised a sensitivity."""
+
+    mitra_id: UUID
+    sessions: int
+    completed: int
+    rerouted: int
+    sensitive: int
+    raised: int
+
+
+class MitraActivitiesView(View):
+    """The activity of several mitras, in the order asked."""
+
+    days: int
+    mitras: list[MitraActivityView]
+
+
+class StatisticsQuery(BaseModel):
+    """How far to look back."""
+
+    model_config = ConfigDict(frozen=True)
+
+    days: Annotated[int, Field(ge=1, le=366)] = 7
+
+
+class ActivityQuery(StatisticsQuery):
+    """Whose activity."""
+
+    mitra_id: Annotated[list[UUID], Field(min_length=1, max_length=100)]
+
+
 class TranscriptQuery(BaseModel):
     """Which part of a transcript."""
 
