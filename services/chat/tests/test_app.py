@@ -65,8 +65,8 @@ async def the_straight_line(site: Site, provider: PlayedMidtrans) -> None:
         assert (await hers.next("beat_ack"))["is_online"] is False
 
         await an_extension(site, provider, session_id, customer, mitra)
-        assert (await hers.next("session_extended"))["session_id"] == session_id
-        await theirs.next("session_extended")
+        assert (await hers.next("session_resumed"))["session_id"] == session_id
+        await theirs.next("session_resumed")
 
         status, ended = await site.call(mitra, "POST", f"{SESSIONS}/{session_id}/end")
         assert (status, ended["state"]) == (200, "closing")

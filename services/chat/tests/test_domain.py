@@ -172,6 +172,16 @@ def test_as_of_follows_every_deadline() -> None:
     assert (shown.state, shown.ended_reason) == ("cancelled", "unpaid")
 
 
+@pytest.mark.req("CH-11")
+def test_what_is_shown_has_the_version_it_will_be_written_with() -> None:
+    """Each step that a reader is shown early counts, so nothing newer has an equal version."""
+    session = active()
+    expired, _ = steps.as_of(session, None, later(minutes=16), LIMITS)
+    closing, _ = steps.as_of(session, None, later(minutes=20), LIMITS)
+
+    assert (expired.version, closing.version) == (session.version + 1, session.version + 2)
+
+
 @pytest.mark.req("CH-06")
 def test_as_of_with_an_extension() -> None:
     """An open extension keeps the window open; once it is overdue, time goes on."""

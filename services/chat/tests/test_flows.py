@@ -263,7 +263,7 @@ async def test_extension_while_active(world: World) -> None:
     assert after.ends_at == session.ends_at + timedelta(minutes=30)
     assert after.open_extension_id is None
     for user in (session.customer_id, session.mitra_id):
-        (frame,) = world.realtime.of(user, "session_extended")
+        (frame,) = world.realtime.of(user, "session_resumed")
         assert frame["session_id"] == str(session.id)
         assert world.realtime.of(user, "extension")[-1]["state"] == "applied"
     assert (await world.events(session.id))[-1] == "session_extended"

@@ -49,7 +49,7 @@ class Talks:
                 waiting = self._acks.get(str(data["client_message_id"]))
                 if waiting is not None and not waiting.done():
                     waiting.set_result(data)
-            case "session_extended" | "session_resumed":
+            case "session_resumed":
                 self._patch(data, ends_at=data["ends_at"])
             case "extension":
                 self.note_extension(data)

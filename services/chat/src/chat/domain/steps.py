@@ -4,7 +4,7 @@ Whoever acts on a session or shows one first lets it catch up, so that no answer
 somebody swept.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chat.domain import extensions, sessions
 from chat.domain.extensions import Extension
@@ -55,9 +55,13 @@ def overdue_step(
 def as_of(
     session: Session, extension: Extension | None, now: Moment, limits: Limits
 ) -> tuple[Session, Extension | None]:
-    """Return the session as its deadlines have made it, whether anybody swept or not."""
+    """Return the session as its deadlines have made it, whether anybody swept or not.
+
+    Each step counts in the version, as writing it down will: a reader who keeps the newest version
+    never goes back from what was shown to what was merely written.
+    """
     while (step := overdue_step(session, extension, now, limits)) is not None:
-        session = step.session
+        session = replace(step.session, version=session.version + 1)
         extension = None if step.settled is not None else extension
     return session, extension
 

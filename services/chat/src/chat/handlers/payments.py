@@ -153,9 +153,7 @@ class Payments:
         assert after.ends_at is not None
         data = frames.EndsAtData(session_id=after.id, ends_at=after.ends_at)
         extension = frames.ExtensionFrame(data=rendering.extension_view(applied))
-        if is_resumed:
-            return [extension, frames.ResumedFrame(data=data)]
-        return [extension, frames.ExtendedFrame(data=data)]
+        return [extension, frames.ResumedFrame(data=data)]
 
     # --- what the jobs do ------------------------------------------------------------------
 

@@ -161,15 +161,8 @@ class WarningFrame(Frame):
     data: WarningData
 
 
-class ExtendedFrame(Frame):
-    """Time was added before the end."""
-
-    type: Literal["session_extended"] = "session_extended"
-    data: EndsAtData
-
-
 class ResumedFrame(Frame):
-    """Time was added after the end: the session is active again."""
+    """An extension is paid: the session goes on, before or after its old end, to the new one."""
 
     type: Literal["session_resumed"] = "session_resumed"
     data: EndsAtData
@@ -233,7 +226,6 @@ OUT: tuple[type[Frame], ...] = (
     AckFrame,
     SessionFrame,
     WarningFrame,
-    ExtendedFrame,
     ResumedFrame,
     TopicFrame,
     ExtensionFrame,
