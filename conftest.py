@@ -10,6 +10,23 @@ from tests.support import Databases, TestDatabase
 
 from temani.servers import Nats, Postgres, Valkey
 
+# Tests that share a whole running stack stay together on one worker, and start first: they are
+# the longest. Everything else stays together by file, which shares databases.
+STACKS = ("drill", "stack")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which tests belong on the same worker when several run side by side."""
+
+    def group(item: pytest.Item) -> str:
+        wanted = getattr(item, "fixturenames", ())
+        return next((name for name in STACKS if name in wanted), item.path.as_posix())
+
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+    items.sort(key=lambda item: group(item) not in STACKS)
+
+
 # A test cluster is thrown away, so it need not survive a power cut.
 _QUICK = {"fsync": "off", "full_page_writes": "off", "max_connections": "300"}
 

@@ -279,31 +279,34 @@ async def test_a_dropped_socket_resumes_where_it_was(stack: Stack, cast: Cast) -
 @pytest.mark.req("AU-08", "AU-11", "AV-05")
 async def test_deactivation_is_seen_everywhere_within_two_seconds(stack: Stack, cast: Cast) -> None:
     """An operator switches a mitra off: sockets, heartbeats and offers end within 2 s."""
-    async with cast.mitra.socket(PAIRING) as offers, cast.mitra.socket(CHAT) as chat:
-        async with beating(cast.mitra, offers):
-            await go_online(cast.mitra)
-            request = await ask(cast.customer, stack.tier(seconds=8))
-            offer = await offer_for(cast.mitra, request["request_id"])
-            mitra_id = cast.mitra.user["user_id"]
+    async with (
+        cast.mitra.socket(PAIRING) as offers,
+        cast.mitra.socket(CHAT) as chat,
+        beating(cast.mitra, offers),
+    ):
+        await go_online(cast.mitra)
+        request = await ask(cast.customer, stack.tier(seconds=8))
+        offer = await offer_for(cast.mitra, request["request_id"])
+        mitra_id = cast.mitra.user["user_id"]
 
-            async with asyncio.timeout(2):
-                await cast.operator.call(
-                    "PATCH",
-                    f"/api/control/mitras/{mitra_id}",
-                    {"is_active": False, "reason": "test"},
-                )
-                codes = await asyncio.gather(offers.closed(within=2), chat.closed(within=2))
-                assert codes == [4403, 4403]
-                for path in (
-                    "/api/mitra/status/heartbeat",
-                    "/api/mitra/status/online",
-                    f"/api/mitra/offers/{offer['offer_id']}/accept",
-                ):
-                    refusal = await refused(cast.mitra, "POST", path)
-                    assert refusal.status in {401, 403}
-                await eventually(
-                    cast.customer, "/api/customer/availability", lambda b: b["available"] == 0
-                )
+        async with asyncio.timeout(2):
+            await cast.operator.call(
+                "PATCH",
+                f"/api/control/mitras/{mitra_id}",
+                {"is_active": False, "reason": "test"},
+            )
+            codes = await asyncio.gather(offers.closed(within=2), chat.closed(within=2))
+            assert codes == [4403, 4403]
+            for path in (
+                "/api/mitra/status/heartbeat",
+                "/api/mitra/status/online",
+                f"/api/mitra/offers/{offer['offer_id']}/accept",
+            ):
+                refusal = await refused(cast.mitra, "POST", path)
+                assert refusal.status in {401, 403}
+            await eventually(
+                cast.customer, "/api/customer/availability", lambda b: b["available"] == 0
+            )
     mitras = await eventually(
         cast.operator,
         "/api/control/mitras?limit=100",
