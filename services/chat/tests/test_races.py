@@ -68,6 +68,27 @@ async def test_one_session_per_request(world: World) -> None:
     assert sum(isinstance(outcome, asyncpg.UniqueViolationError) for outcome in outcomes) == 4
 
 
+@pytest.mark.req("PA-03", "CH-05", "CH-06")
+async def test_a_resumed_slot_is_free_in_time(world: World) -> None:
+    """Paid time that was resumed before any reply ends for the next one, too, sweep or not."""
+    mitra = await world.mitra(capacity=1)
+    story = await world.active(mitra)
+    session = story.session
+    world.attendance.saw(mitra)
+    await world.attendance.write_down()
+    await world.let_pass(session.id, "ends_at")
+    await world.deadlines.settle_due()
+    asked = await world.extensions.ask(session.id, session.customer_id, "test-1")
+    await world.extensions.accept(session.id, asked.extension_id, mitra)
+    await world.pay(story, asked.extension_id)
+    assert await world.state(session.id) == "active"
+
+    await world.let_pass(session.id, "ends_at")
+    opened = await world.open(mitra, *await world.request(mitra))
+    assert opened["outcome"] == "opened"
+    assert await world.state(session.id) == "expired"
+
+
 @pytest.mark.req("CH-01", "PA-03")
 async def test_overdue_slots_are_free_for_the_next(world: World) -> None:
     """A slot whose session is overdue is free for the next acceptance, before anybody sweeps."""

@@ -1,5 +1,9 @@
 """Absent and deactivated mitras: the customer goes on without a second payment, or is refunded."""
 
+import asyncio
+from typing import Any
+from uuid import UUID
+
 import asyncpg
 import pytest
 from services.chat.tests.world import World, all_of
@@ -28,6 +32,24 @@ async def accept_again(world: World, story: Story, mitra_id: object) -> asyncpg.
     tier = await world.admin.fetchrow("SELECT * FROM chat.tier_v1('chat-15')")
     session = story.session
     return await world.open(mitra_id, session.request_id, session.customer_id, tier)  # type: ignore[arg-type]  # a row's uuid
+
+
+async def open_in(
+    connection: asyncpg.Connection, mitra_id: UUID, request_id: UUID, customer_id: UUID, tier: Any
+) -> asyncpg.Record:
+    """Open a session in the caller's transaction, as pairing does."""
+    row = await connection.fetchrow(
+        "SELECT * FROM chat.open_session_v1($1, $2, $3, $4, $5, $6, $7, 'sleepless', 'normal')",
+        request_id,
+        customer_id,
+        mitra_id,
+        tier["tier_id"],
+        tier["version"],
+        tier["duration_seconds"],
+        tier["price_idr"],
+    )
+    assert row is not None
+    return row
 
 
 @pytest.mark.req("PA-05", "CH-08")
@@ -211,6 +233,62 @@ async def test_deactivated(world: World) -> None:
     assert payment.refund_idr is not None
     assert 14_900 < payment.refund_idr <= 15_000
     assert payment.refund_reason == "mitra_deactivated"
+
+
+@pytest.mark.req("AU-11")
+@pytest.mark.parametrize("is_new", [False, True])
+async def test_deactivated_while_a_session_opens(world: World, is_new: bool) -> None:  # noqa: FBT001 - a case
+    """A session that was being opened when its mitra was switched off does not stay with her."""
+    mitra = await world.mitra()
+    if is_new:
+        await world.admin.execute("DELETE FROM chat.mitra_load WHERE mitra_id = $1", mitra)
+    request = await world.request(mitra)
+    async with world.database.connect("pairing") as connection, connection.transaction():
+        opened = await open_in(connection, mitra, *request)
+        await world.deactivate(mitra)
+        handling = asyncio.create_task(world.mitras.deactivated(mitra))
+        await asyncio.wait({handling}, timeout=0.2)
+    await handling
+    assert await world.state(opened["session_id"]) == "cancelled"
+    assert (await world.load(mitra))[0] == 0
+
+
+@pytest.mark.req("CH-09", "PA-05")
+async def test_a_raised_sensitivity_stays_raised(world: World) -> None:
+    """The session that another mitra gets is as sensitive as the one that was rerouted."""
+    story = await world.active()
+    session = story.session
+    await world.sessions.raise_sensitivity(
+        session.id,
+        changed_by=session.mitra_id,
+        role="mitra",
+        sensitivity="sensitive",
+        reason=None,
+    )
+    await world.let_pass(session.id, "show_up_by")
+    await world.deadlines.settle_due()
+    opened = await accept_again(world, story, await world.mitra())
+    assert (await world.story(opened["session_id"])).session.sensitivity == "sensitive"
+
+
+@pytest.mark.req("CH-08")
+async def test_a_rerouted_away_mitra_hears_no_more(world: World) -> None:
+    """She is told once that the session is not hers any more, and nothing of it after that."""
+    story = await world.active()
+    session = story.session
+    await world.say(story, session.customer_id, "halo")
+    await world.let_pass(session.id, "show_up_by")
+    await world.deadlines.settle_due()
+    assert world.realtime.of(session.mitra_id, "session")[-1]["state"] == "rerouted"
+    world.realtime.told.clear()
+
+    await world.sessions.move_horizon(session.id, session.customer_id, delivered=1, read=1)
+    async with world.database.connect("pairing") as connection:
+        await connection.execute(
+            "SELECT chat.request_ended_v1($1, 'request_expired')", session.request_id
+        )
+    assert await world.payments.give_back_due() == 1
+    assert {user for user, _ in world.realtime.told} == {session.customer_id}
 
 
 @pytest.mark.req("AU-11")

@@ -86,7 +86,7 @@ class Deadlines:
         if due.kind in _ABSENCE:
             if not await self._rerouting.reroute_absent(due.id):
                 return False
-            await self._teller.session_changed(due.id)
+            await self._teller.session_rerouted(due.id)
             return True
         session_id = await self._session_of(due)
         if session_id is None:

@@ -38,11 +38,12 @@ class Mitras:
 
     async def deactivated(self, mitra_id: UUID) -> None:
         """Free her customers: rerouted before her first reply, closed and refunded after it."""
-        for session_id in await self._store.living_sessions(mitra_id):
-            moved = await self._rerouting.reroute_deactivated(session_id)
-            if not moved:
-                moved = await self._store.run(partial(self._let_go, session_id=session_id))
-            if moved:
+        # Under her lock: a session that is being opened just now is seen, or sees her inactive.
+        living = await self._store.run(lambda tx: tx.living_sessions(mitra_id))
+        for session_id in living:
+            if await self._rerouting.reroute_deactivated(session_id):
+                await self._teller.session_rerouted(session_id)
+            elif await self._store.run(partial(self._let_go, session_id=session_id)):
                 await self._teller.session_changed(session_id)
 
     async def _let_go(self, tx: Work, *, session_id: UUID) -> bool:

@@ -1,9 +1,10 @@
 """Telling both parties what has changed, after its commit."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from chat.domain import sessions
 from chat.domain.facts import Story
 from chat.domain.sessions import Session
 from chat.domain.values import Role
@@ -27,13 +28,25 @@ class Teller:
         self._alarm = alarm
 
     async def session_changed(self, session_id: UUID, frames: Iterable[Frame] = ()) -> Story | None:
-        """Send the session to both parties, then the frames; return it as it is now."""
+        """Send the session to its parties, then the frames; return it as it is now."""
+        return await self._session(session_id, frames, parties)
+
+    async def session_rerouted(self, session_id: UUID) -> None:
+        """Send a rerouted session to both parties: its mitra hears that it is not hers any more."""
+        await self._session(session_id, (), everyone)
+
+    async def _session(
+        self,
+        session_id: UUID,
+        frames: Iterable[Frame],
+        whom: Callable[[Session], Sequence[tuple[Role, UUID]]],
+    ) -> Story | None:
         try:
             story = await self._store.read_story(session_id)
             if story is None:
                 return None
             self._watch(story)
-            for reader, user_id in parties(story.session):
+            for reader, user_id in whom(story.session):
                 view = await self._shows.session(story, reader)
                 self._realtime.tell(user_id, SessionFrame(data=view).encode())
         except Unavailable:
@@ -44,7 +57,7 @@ class Teller:
         return story
 
     def both(self, session: Session, frames: Iterable[Frame]) -> None:
-        """Send frames to both parties."""
+        """Send frames to the parties."""
         for frame in frames:
             encoded = frame.encode()
             for _, user_id in parties(session):
@@ -59,9 +72,14 @@ class Teller:
             self._alarm.wake_at(max(0.0, (deadline - story.now).total_seconds()))
 
 
-def parties(session: Session) -> tuple[tuple[Role, UUID], tuple[Role, UUID]]:
+def everyone(session: Session) -> Sequence[tuple[Role, UUID]]:
     """Return both parties with their roles."""
     return ("customer", session.customer_id), ("mitra", session.mitra_id)
+
+
+def parties(session: Session) -> Sequence[tuple[Role, UUID]]:
+    """Return whose session it is, with their roles; a rerouted-away mitra has lost it."""
+    return [one for one in everyone(session) if sessions.may_read(session, one[1])]
 
 
 def deadlines(story: Story) -> list[datetime]:

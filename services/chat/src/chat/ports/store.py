@@ -105,10 +105,6 @@ class Store(Protocol):
         """Move a party's horizons forward; None when nothing moved or it is not her session."""
         ...
 
-    async def living_sessions(self, mitra_id: UUID) -> list[UUID]:
-        """Return a mitra's sessions that have not ended."""
-        ...
-
     async def mitras_alive(self, mitra_ids: Collection[UUID], silence: timedelta) -> None:
         """Note a sign of life of these mitras in the sessions that wait for one."""
         ...

@@ -121,6 +121,10 @@ class Work(Protocol):
         """Return how many parties have said goodbye."""
         ...
 
+    async def living_sessions(self, mitra_id: UUID) -> list[UUID]:
+        """Lock the mitra's load, then return her sessions that have not ended."""
+        ...
+
     async def set_capacity(
         self, mitra_id: UUID, capacity: int, origin: Literal["auth", "operator"]
     ) -> Capacity:

@@ -1,6 +1,10 @@
 -- add_load(mitra_id, capacity, capacity_from) — the load row of a mitra, if she has none
 INSERT INTO mitra_load (mitra_id, capacity, capacity_from) VALUES ($1, $2, $3) ON CONFLICT (mitra_id) DO NOTHING;
 
+-- add_usual_load(mitra_id) — the load row that open_session_v1 would make, if she has none
+INSERT INTO mitra_load (mitra_id, capacity, capacity_from)
+SELECT $1, default_capacity, 'default' FROM limits ON CONFLICT (mitra_id) DO NOTHING;
+
 -- hold_load(mitra_id) — locks her load row
 SELECT capacity, capacity_from, version FROM mitra_load WHERE mitra_id = $1 FOR UPDATE;
 

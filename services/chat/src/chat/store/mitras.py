@@ -23,6 +23,14 @@ class MitraPart(Part):
         """Say whether the directory has her, active or not."""
         return bool(await self._tx.fetchval(QUERIES["is_known_mitra"], mitra_id))
 
+    async def living_sessions(self, mitra_id: UUID) -> list[UUID]:
+        """Return her sessions that have not ended, whoever is opening one just now included."""
+        # The row first: where there is none, an opening session and we would not meet.
+        await self._tx.execute(QUERIES["add_usual_load"], mitra_id)
+        await self._tx.fetchrow(QUERIES["hold_load"], mitra_id)
+        found = await self._tx.fetch(QUERIES["living_sessions"], mitra_id)
+        return [row["id"] for row in found]
+
     async def set_capacity(
         self, mitra_id: UUID, capacity: int, origin: Literal["auth", "operator"]
     ) -> Capacity:

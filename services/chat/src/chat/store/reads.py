@@ -90,12 +90,6 @@ class Reads:
             row = await connection.fetchrow(QUERIES["payment_of_order"], order_id)
         return None if row is None else rows.payment_of(row)
 
-    async def living_sessions(self, mitra_id: UUID) -> list[UUID]:
-        """Return a mitra's sessions that have not ended."""
-        async with self._db.connection() as connection:
-            found = await connection.fetch(QUERIES["living_sessions"], mitra_id)
-        return [row["id"] for row in found]
-
     async def due(self, limit: int) -> list[Due]:
         """Return deadlines that have passed, oldest first."""
         async with self._db.connection() as connection:
