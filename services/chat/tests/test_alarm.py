@@ -36,3 +36,13 @@ async def test_an_earlier_one_shortens_the_sleep() -> None:
     await asyncio.sleep(0)
     alarm.wake_at(0)
     assert await waiting < 1
+
+
+@pytest.mark.req("CH-05")
+async def test_a_crowd_of_far_deadlines_hides_no_near_one() -> None:
+    """However many sessions end in an hour, the one that ends now is met at once."""
+    alarm = DeadlineAlarm(clock=SystemClock())
+    for _ in range(20_000):
+        alarm.wake_at(3600)
+    alarm.wake_at(0.1)
+    assert 0.09 < await elapsed(alarm, 5) < 1
