@@ -105,6 +105,26 @@ async def test_a_wish_is_rung_at_once_and_repeated_by_key() -> None:
         await stand.requests.open(wish(tier="none"), key=None)
 
 
+@pytest.mark.req("PA-01", "PA-04")
+async def test_a_search_that_is_over_hinders_no_new_one() -> None:
+    """A customer may ask anew the moment her wait is over, whether anybody swept it or not."""
+    stand = Stand()
+    asked = wish()
+    first = await stand.requests.open(asked, key=None)
+    with pytest.raises(errors.RequestOpen):
+        await stand.requests.open(asked, key=None)
+    stand.store.now = first.wait_until
+    second = await stand.requests.open(asked, key=None)
+    assert second.request_id != first.request_id
+    assert stand.store.requests[first.request_id].state == "expired"
+    told = [frame.data for user, frame in stand.telling.told if user == asked.customer_id]
+    assert [(one.request_id, one.state) for one in told] == [
+        (first.request_id, "searching"),
+        (first.request_id, "expired"),
+        (second.request_id, "searching"),
+    ]
+
+
 @pytest.mark.req("PA-02")
 async def test_a_ring_is_one_message() -> None:
     """All mitras of a ring are told by one message, and those asked are not asked again."""

@@ -6,6 +6,8 @@ from uuid import UUID
 import pytest
 from services.pairing.tests.world import World, all_of
 
+from common.bus import Event
+from common.db import Transaction
 from pairing import errors
 from pairing.domain import Accepted
 
@@ -192,3 +194,48 @@ async def test_open_offers_of_a_mitra_are_bounded(world: World) -> None:
         "offered": 4,
         "too_many_offers": 8,
     }
+
+
+@pytest.mark.req("AU-11", "AV-05", "PA-02")
+@pytest.mark.parametrize("how", ["deactivated", "offline"])
+@pytest.mark.parametrize("first", ["ring", "withdrawal"])
+async def test_no_offer_outlives_its_mitra(
+    world: World, monkeypatch: pytest.MonkeyPatch, how: str, first: str
+) -> None:
+    """She leaves while a ring is placed: whoever commits first, no offer of hers stays open."""
+    mitra = await world.mitra()
+    request = await world.request()
+    search = await world.rings.search(request.id)
+    assert search is not None
+
+    async def leave() -> None:
+        if how == "deactivated":
+            await world.deactivate(mitra)
+            await world.offers.withdraw_of_inactive(mitra)
+        else:
+            await world.go_offline(mitra)
+            await world.offers.withdraw_of_unreachable(mitra, fresh_limit_seconds=45)
+
+    if first == "withdrawal":
+        await leave()
+        blast = await world.rings.place(search, [mitra])
+        assert blast is not None
+        assert blast.offers == ()
+        return
+
+    written, may_commit = asyncio.Event(), asyncio.Event()
+    append = world.rings._outbox.append
+
+    async def slowly(tx: Transaction, *events: Event) -> None:
+        written.set()
+        await may_commit.wait()
+        await append(tx, *events)
+
+    monkeypatch.setattr(world.rings._outbox, "append", slowly)
+    placing = asyncio.create_task(world.rings.place(search, [mitra]))
+    await written.wait()
+    leaving = asyncio.create_task(leave())
+    await asyncio.wait({leaving}, timeout=0.2)
+    may_commit.set()
+    await asyncio.gather(placing, leaving)
+    assert await world.offer_states(request.id) == ["withdrawn"]

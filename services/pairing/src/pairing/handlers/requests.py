@@ -9,7 +9,7 @@ from common.clock import Clock
 from common.idempotency import IdempotencyMismatch
 from common.log import get_logger
 from pairing import errors
-from pairing.domain import IdempotencyKey, PairingRequest, Wish
+from pairing.domain import IdempotencyKey, PairingRequest, Tier, Wish
 from pairing.handlers.announce import Announcer
 from pairing.handlers.render import (
     control_view,
@@ -56,9 +56,9 @@ class Requests:
         tier = await self._store.offered_tier(wish.tier_id)
         if tier is None:
             raise errors.TierUnknown
-        request = await self._store.open_request(
-            wish, tier=tier, wait_seconds=self._settings.request_wait_seconds, key=key
-        )
+        request = await self._open(wish, tier, key)
+        if request is None and await self._end_overdue(wish.customer_id):
+            request = await self._open(wish, tier, key)
         if request is None:
             return await self._lost_to_twin(wish.customer_id, key)
         _log.info(
@@ -72,6 +72,21 @@ class Requests:
         view = request_view(request)
         self._announcer.request(request)
         return view
+
+    async def _open(
+        self, wish: Wish, tier: Tier, key: IdempotencyKey | None
+    ) -> PairingRequest | None:
+        return await self._store.open_request(
+            wish, tier=tier, wait_seconds=self._settings.request_wait_seconds, key=key
+        )
+
+    async def _end_overdue(self, customer_id: UUID) -> bool:
+        """End the customer's search if its wait is over and nobody has swept it yet."""
+        request_id = await self._store.open_request_of(customer_id)
+        ended = [] if request_id is None else await self._store.expire_requests([request_id])
+        for one in ended:
+            self._announcer.ended(one)
+        return bool(ended)
 
     async def _made_before(self, customer_id: UUID, key: IdempotencyKey) -> PairingRequest | None:
         made = await self._store.made_with(customer_id, key)

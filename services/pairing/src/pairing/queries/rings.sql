@@ -17,22 +17,24 @@ WHERE id = $1 AND attempt = $2 AND state = 'searching' AND next_ring_at <= clock
   AND wait_until > clock_timestamp()
 FOR UPDATE SKIP LOCKED;
 
--- lock_mitras(mitra_ids) — one ring at a time counts a mitra's open offers; ids in ascending order
+-- lock_mitras(mitra_ids) — one ring at a time counts a mitra's open offers, and none is placed while hers are withdrawn; ids in ascending order
 SELECT pg_advisory_xact_lock(hashtextextended('pairing.offers:' || m.id::text, 0))
 FROM unnest($1::uuid[]) AS m (id);
 
 -- place_offers(request_id, attempt, ring, mitra_ids, excluded_ids, ring_size, spare_offers, life_seconds) — weigh each candidate, note why she is in or out, and write the offers
 WITH weighed AS (
-    SELECT c.mitra_id, c.place, l.load, l.capacity,
+    SELECT c.mitra_id, c.place, r.load, r.capacity,
         CASE
-            WHEN d.is_active IS NOT TRUE THEN 'deactivated'
+            WHEN NOT r.is_active THEN 'deactivated'
+            -- Nobody of that name went online, or she left since the mirror was asked.
+            WHEN r.is_online IS NOT TRUE THEN 'offline'
             WHEN c.mitra_id = ANY ($5::uuid[]) THEN 'excluded'
             WHEN EXISTS (
                 SELECT 1 FROM offers o
                 WHERE o.request_id = $1 AND o.attempt = $2 AND o.mitra_id = c.mitra_id
             ) THEN 'asked_before'
-            WHEN l.load >= l.capacity THEN 'full'
-            WHEN l.capacity - l.load + $7::int <= (
+            WHEN r.load >= r.capacity THEN 'full'
+            WHEN r.capacity - r.load + $7::int <= (
                 SELECT count(*) FROM offers o
                 WHERE o.mitra_id = c.mitra_id AND o.state = 'open'
                   AND o.expires_at > clock_timestamp()
@@ -40,8 +42,7 @@ WITH weighed AS (
             ELSE 'eligible'
         END AS verdict
     FROM unnest($4::uuid[]) WITH ORDINALITY AS c (mitra_id, place)
-    LEFT JOIN auth.mitra_directory_v1($4::uuid[]) d ON d.mitra_id = c.mitra_id
-    LEFT JOIN chat.mitra_load_v1($4::uuid[]) l ON l.mitra_id = c.mitra_id
+    LEFT JOIN availability.mirror_rows_of_v1($4::uuid[]) r ON r.mitra_id = c.mitra_id
 ), ranked AS (
     SELECT w.mitra_id, w.load, w.capacity, w.verdict,
         row_number() OVER (PARTITION BY w.verdict ORDER BY w.place) AS nth

@@ -143,22 +143,31 @@ class Offers:
 
     async def expire_offers(self, offer_ids: Sequence[UUID]) -> list[Withdrawal]:
         """End those whose life is over; each exactly once."""
-        return await self._end("expire_offers", list(offer_ids))
+
+        async def work(tx: Transaction) -> list[Withdrawal]:
+            rows = await tx.fetch(QUERIES["expire_offers"], list(offer_ids))
+            return [withdrawal_of(row) for row in rows]
+
+        return await self._db.run(work)
 
     async def withdraw_of_unreachable(
         self, mitra_id: UUID, *, fresh_limit_seconds: float
     ) -> list[Withdrawal]:
         """Take back the offers of a mitra whom availability does not call reachable now."""
         fresh_ms = round(fresh_limit_seconds * 1000)
-        return await self._end("withdraw_offers_of_gone", mitra_id, "mitra_offline", fresh_ms)
+        return await self._withdraw("withdraw_offers_of_gone", mitra_id, "mitra_offline", fresh_ms)
 
     async def withdraw_of_inactive(self, mitra_id: UUID) -> list[Withdrawal]:
         """Take back the offers of a mitra whom the directory does not call active now."""
-        return await self._end("withdraw_offers_of_inactive", mitra_id, "mitra_deactivated")
+        return await self._withdraw("withdraw_offers_of_inactive", mitra_id, "mitra_deactivated")
 
-    async def _end(self, query: str, *args: object) -> list[Withdrawal]:
+    async def _withdraw(self, query: str, mitra_id: UUID, *args: object) -> list[Withdrawal]:
         async def work(tx: Transaction) -> list[Withdrawal]:
-            return [withdrawal_of(row) for row in await tx.fetch(QUERIES[query], *args)]
+            # Its own statement: a ring that is being placed has looked at her before she was gone,
+            # so its offer must be seen; the next ring sees that she is.
+            await tx.execute(QUERIES["lock_mitras"], [mitra_id])
+            rows = await tx.fetch(QUERIES[query], mitra_id, *args)
+            return [withdrawal_of(row) for row in rows]
 
         return await self._db.run(work)
 
