@@ -139,6 +139,9 @@ class FakeHeartbeats:
     async def beats(self, after: BeatCursor, limit: int) -> BeatPage:
         """Return the next page."""
         self.asked.append(after)
-        later = [one for one in self.kept if one[1] > after.at_ms][:limit]
+        kept = sorted(self.kept, key=lambda one: one[1])
+        later = [one for one in kept if one[1] >= after.at_ms][after.skip :][:limit]
         at_ms = later[-1][1] if later else after.at_ms
-        return BeatPage(self.now_ms, later, BeatCursor(at_ms, 0), is_last=len(later) < limit)
+        seen = sum(one[1] == at_ms for one in later)
+        skip = seen + (after.skip if at_ms == after.at_ms else 0)
+        return BeatPage(self.now_ms, later, BeatCursor(at_ms, skip), is_last=len(later) < limit)

@@ -144,16 +144,32 @@ async def test_a_silent_bus_is_said_and_nothing_lost() -> None:
 
 @pytest.mark.req("SW-02")
 async def test_flush_writes_what_changed() -> None:
-    """A flush writes every beat once, page by page, and the next one only newer beats."""
-    beats = FakeHeartbeats(10_000, [(UUID(int=n), 1000 + n) for n in range(5)])
+    """A flush writes every beat, page by page, and the next one what came in the last second."""
+    beats = FakeHeartbeats(10_000, [(UUID(int=n), 1000 + 700 * n) for n in range(5)])
     truth = FakeTruth()
     sweep = HeartbeatFlush(heartbeats=beats, truth=truth, clock=FakeClock(), shards=1, batch=2)
     first = await sweep(turn(), mine)
-    beats.kept.append((UUID(int=9), 2000))
+    beats.kept.append((UUID(int=9), 4000))
     second = await sweep(turn(slot=2), mine)
 
-    assert [first.count, second.count] == [5, 1]
-    assert [age for _, age in truth.ages] == [9000, 8999, 8998, 8997, 8996, 8000]
+    assert [first.count, second.count] == [5, 3]
+    assert [age for _, age in truth.ages] == [9000, 8300, 7600, 6900, 6200, 6900, 6200, 6000]
+
+
+@pytest.mark.req("SW-02", "AV-07")
+async def test_no_beat_falls_between_two_flushes() -> None:
+    """Neither one that stood in the place of another, nor one that reached the mirror late."""
+    early, late, moved = UUID(int=1), UUID(int=2), UUID(int=3)
+    beats = FakeHeartbeats(60_000, [(moved, 20_000)])
+    truth = FakeTruth()
+    sweep = HeartbeatFlush(heartbeats=beats, truth=truth, clock=FakeClock(), shards=1, batch=10)
+    await sweep(turn(), mine)
+    truth.ages.clear()
+    # The last one seen beats again; two others came just before and just after her old place.
+    beats.kept = [(late, 19_900), (early, 20_100), (moved, 30_000)]
+    await sweep(turn(slot=2), mine)
+
+    assert {mitra for mitra, _ in truth.ages} == {early, late, moved}
 
 
 @pytest.mark.req("SW-02")

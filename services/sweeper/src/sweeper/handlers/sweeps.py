@@ -16,6 +16,8 @@ log = structlog.get_logger(__name__)
 
 # Commands of one pass on their way at once: the owner's replicas share them.
 IN_FLIGHT = 4
+# How long after it was received a beat may still reach the mirror: a flush begins that far back.
+LATE_MS = 1000
 
 StillMine = Callable[[], bool]
 
@@ -102,7 +104,10 @@ class HeartbeatFlush:
                 return Swept(count=count, skipped=unseen.reason)
             count += await self._write(turn, page, read_at)
             cursor, is_last = page.next, page.is_last
-            self._cursors[turn.shard.number] = (turn.lease.fence, cursor)
+            # Rows to skip are counted for the next page, not for the next pass: who stood there
+            # has beaten again by then, and others would be skipped in their place.
+            again = BeatCursor(max(0, cursor.at_ms - LATE_MS))
+            self._cursors[turn.shard.number] = (turn.lease.fence, again)
         return Swept(count=count)
 
     async def _write(self, turn: Turn, page: BeatPage, read_at: float) -> int:
