@@ -7,7 +7,14 @@ from uuid import UUID
 
 import pytest
 import structlog
-from aiohttp import ClientWebSocketResponse, WSCloseCode, WSMsgType, WSServerHandshakeError
+from aiohttp import (
+    ClientSession,
+    ClientWebSocketResponse,
+    TCPConnector,
+    WSCloseCode,
+    WSMsgType,
+    WSServerHandshakeError,
+)
 from aiohttp.test_utils import TestClient, TestServer
 from pydantic import BaseModel, Field
 
@@ -210,7 +217,16 @@ async def test_a_bad_header_is_refused_before_the_handshake(stage: Stage, client
 
 
 @pytest.mark.parametrize(
-    "first", ["{", "[]", '{"type":"say"}', '{"type":"auth"}', '{"type":"auth","token":5}', "\x00"]
+    "first",
+    [
+        "{",
+        "[]",
+        '{"type":"say"}',
+        '{"type":"auth"}',
+        '{"type":"auth","token":5}',
+        '{"type":"auth","token":"a.b.c","more":' + "[" * 300 + "]" * 300 + "}",
+        "\x00",
+    ],
 )
 async def test_another_first_message_ends_it(client: Client, first: str) -> None:
     """What is no auth message closes with 1008."""
@@ -218,6 +234,35 @@ async def test_another_first_message_ends_it(client: Client, first: str) -> None
     await socket.send_str(first)
 
     assert await close_code(socket) == WSCloseCode.POLICY_VIOLATION
+
+
+async def test_a_first_message_is_no_larger_than_any_other(client: Client) -> None:
+    """T73: more than 16 KiB closes with 1009, also from somebody unknown."""
+    socket = await client.ws_connect("/ws")
+    await socket.send_str('{"type":"auth","token":"' + "x" * 17_000 + '"}')
+
+    assert await close_code(socket) == WSCloseCode.MESSAGE_TOO_BIG
+
+
+async def test_one_address_cannot_take_every_place(runner: Runner) -> None:
+    """Sockets that stay silent shut out their own address only, and only while they are open."""
+    stage = Stage(runner, SocketLimits(most_unauthenticated_per_address=2))
+    async with TestClient(TestServer(stage.app)) as client:
+        silent = [await client.ws_connect("/ws") for _ in range(2)]
+        assert await eventually(lambda: len(stage.hub._door.strangers) == 2)
+        with pytest.raises(WSServerHandshakeError) as refused:
+            await client.ws_connect("/ws")
+        async with ClientSession(connector=TCPConnector(local_addr=("127.0.0.2", 0))) as elsewhere:
+            async with elsewhere.ws_connect(client.make_url("/ws")) as neighbour:
+                await neighbour.send_json({"type": "auth", "token": stage.mint.token()})
+                await state(neighbour)
+        await silent[0].close()
+        assert await eventually(lambda: len(stage.hub._door.strangers) == 1)
+        await state(await connect(client, stage.mint.token()))
+
+    assert refused.value.status == 429
+    assert refused.value.headers is not None
+    assert int(refused.value.headers["Retry-After"]) > 0
 
 
 async def test_a_sixth_socket_is_refused(stage: Stage, client: Client) -> None:
@@ -374,6 +419,7 @@ async def test_a_send_that_hangs_is_cut(runner: Runner) -> None:
         ("{", "invalid_frame", None),
         ("[]", "invalid_frame", None),
         ("[" * 5000, "invalid_frame", None),
+        ('{"type":"say","data":' + "[" * 300 + "]" * 300 + "}", "invalid_frame", None),
         ("{}", "invalid_frame", None),
         ('{"type":5}', "invalid_frame", None),
         ('{"type":"say","id":5}', "invalid_frame", None),

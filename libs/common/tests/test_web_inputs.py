@@ -106,6 +106,8 @@ async def client() -> AsyncIterator[Client]:
         b'{"text":"\\ud800"}',
         b'{"text":"a","share":1e999}',
         b'{"text":' + b"[" * 5000 + b"]" * 5000 + b"}",
+        b'{"text":"a","share":1.0,"more":' + b"[" * 300 + b"]" * 300 + b"}",
+        b'{"text":"a","count":1.0,"more":' + b'{"a":' * 65 + b"1" + b"}" * 65 + b"}",
         b'{"text":"a","count":' + b"9" * 5000 + b"}",
         b"\xef\xbb\xbf{}",
         b'{"text":"a\x00"}',
@@ -117,6 +119,16 @@ async def test_what_is_no_json_is_refused(client: Client, raw: bytes) -> None:
     problem = await load_problem(answer)
 
     assert (answer.status, problem["code"]) == (400, "invalid_json")
+
+
+async def test_brackets_in_a_text_are_no_depth(client: Client) -> None:
+    """Only nesting is bounded: what people write, and broad documents, pass."""
+    raw = b'{"text":"[[[[[[[[[[","more":[' + b",".join([b"[{}]"] * 500) + b"]}"
+    deep = b'{"text":"a","share":1.0,"more":' + b"[" * 60 + b"]" * 60 + b"}"
+
+    answers = [await client.post("/api/wishes", data=body, headers=JSON) for body in (raw, deep)]
+
+    assert [answer.status for answer in answers] == [201, 201]
 
 
 @pytest.mark.parametrize(

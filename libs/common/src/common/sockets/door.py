@@ -1,6 +1,7 @@
 """Who gets in: a socket belongs to nobody until its token was accepted."""
 
 import asyncio
+import collections
 import contextlib
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from aiohttp import web
 from prometheus_client import Counter
 
+from common.limits import address_key
 from common.log import get_logger
 from common.sockets import handshake
 from common.sockets.dispatch import Checks
@@ -15,6 +17,8 @@ from common.sockets.limits import CloseCode, SocketLimits
 from common.sockets.registry import Registry
 from common.tokens import Caller, Verifier
 from common.web import problems
+from common.web.address import client_ip
+from common.web.app import TRUSTED_HOPS
 
 closes = Counter("ws_close_total", "Sockets that ended", ["service", "code"])
 log = get_logger("socket")
@@ -47,12 +51,15 @@ class Door:
         self._service = service
         self._shut = False
         # Prepared, but nobody's yet: they count against a bound and leave with the replica too.
-        self.strangers: set[web.WebSocketResponse] = set()
+        self.strangers: dict[web.WebSocketResponse, str] = {}
+        self._per_address: collections.Counter[str] = collections.Counter()
 
-    def check_open(self) -> None:
+    def check_open(self, request: web.Request) -> None:
         """Refuse new sockets while leaving, and while too many have not said who they are."""
         if self._shut or len(self.strangers) >= self._limits.most_unauthenticated:
             raise problems.ServiceUnavailable
+        if self._per_address[_address(request)] >= self._limits.most_unauthenticated_per_address:
+            raise problems.RateLimited(retry_after=1.0)
 
     def shut(self) -> list[web.WebSocketResponse]:
         """Let nobody in any more; returns the sockets that are still nobody's."""
@@ -75,7 +82,8 @@ class Door:
         roles: Collection[str],
     ) -> Known | None:
         """Return whose the socket is; None when it was refused and closed."""
-        self.strangers.add(websocket)
+        address = self.strangers[websocket] = _address(request)
+        self._per_address[address] += 1
         try:
             return await self._authenticate(websocket, caller, roles)
         except ConnectionResetError:
@@ -86,7 +94,10 @@ class Door:
             log.exception("socket_admission_failed")
             await self._refuse(request, websocket, CloseCode.INTERNAL)
         finally:
-            self.strangers.discard(websocket)
+            del self.strangers[websocket]
+            self._per_address[address] -= 1
+            if not self._per_address[address]:
+                del self._per_address[address]
         return None
 
     async def _authenticate(
@@ -94,7 +105,9 @@ class Door:
     ) -> Known:
         cursor = None
         if caller is None:
-            auth = await handshake.first_message(websocket, seconds=self._limits.auth_seconds)
+            auth = await handshake.first_message(
+                websocket, seconds=self._limits.auth_seconds, most=self._limits.message_bytes
+            )
             caller, cursor = await self.identify(auth.token, roles), auth.cursor
         if self._shut:
             raise handshake.Refused(CloseCode.RESTART)
@@ -111,3 +124,7 @@ class Door:
                 await websocket.close(code=code)
         if request.transport is not None:
             request.transport.abort()
+
+
+def _address(request: web.Request) -> str:
+    return address_key(client_ip(request, trusted_hops=request.app[TRUSTED_HOPS]))

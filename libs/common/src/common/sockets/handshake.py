@@ -87,7 +87,9 @@ def header_token(request: web.Request) -> str | None:
     return token
 
 
-async def first_message(websocket: web.WebSocketResponse, *, seconds: float) -> AuthMessage:
+async def first_message(
+    websocket: web.WebSocketResponse, *, seconds: float, most: int
+) -> AuthMessage:
     """Wait for the `auth` message; raises Refused when it does not come or is something else."""
     try:
         async with asyncio.timeout(seconds):
@@ -98,6 +100,8 @@ async def first_message(websocket: web.WebSocketResponse, *, seconds: float) -> 
         raise Refused(CloseCode.UNSUPPORTED)
     if message.type is not WSMsgType.TEXT:
         raise ConnectionResetError
+    if len(message.data.encode()) > most:
+        raise Refused(CloseCode.TOO_BIG)
     try:
         auth: AuthMessage = validated(AUTH, parse_document(message.data))
     except InvalidFrame:

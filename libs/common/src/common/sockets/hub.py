@@ -97,7 +97,7 @@ class Hub:
         )
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            self._door.check_open()
+            self._door.check_open(request)
             origins = self._origins or request.app.get(ALLOWED_ORIGINS, ())
             handshake.check_request(request, allowed_origins=origins)
             token = handshake.header_token(request)

@@ -12,6 +12,8 @@ class SocketLimits:
     auth_seconds: float = 10.0
     per_user: int = 5
     most_unauthenticated: int = 2000
+    # So that no single address can take all of those places; many phones share one address.
+    most_unauthenticated_per_address: int = 200
     heartbeat_seconds: float = baseline.WS_HEARTBEAT
     message_bytes: int = baseline.WS_MAX_MESSAGE_SIZE
     # Up to this a large frame is read and refused with 1009; beyond it the reading itself stops,

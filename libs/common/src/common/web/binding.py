@@ -20,6 +20,8 @@ KEY_PATTERN = r"^[\x21-\x7e]{1,128}$"
 _KEY = re.compile(KEY_PATTERN)
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 _FRACTION = re.compile(rb"[0-9][.eE]")
+# orjson reads deeper documents than it writes (254); nothing here is nested as deeply as this.
+_DEEPEST = 64
 # Beyond this a float no longer names one integer.
 _WHOLE = 2.0**53
 _BARE_NUMBER = re.compile(r"[-+]?[0-9.]+([eE][-+]?[0-9]+)?")
@@ -81,9 +83,27 @@ def body_value(adapter: TypeAdapter[Any], raw: bytes) -> Any:
 def parse_json(raw: bytes) -> Any:
     """Parse strict JSON: UTF-8, no NaN, no lone surrogates, bounded depth."""
     try:
-        return orjson.loads(raw)
+        document = orjson.loads(raw)
     except orjson.JSONDecodeError:
         raise problems.InvalidJson from None
+    # Counting brackets is cheap, and nearly no document has so many.
+    if raw.count(b"[") + raw.count(b"{") > _DEEPEST and _is_deeper(document, _DEEPEST):
+        raise problems.InvalidJson("The document is nested too deeply.")
+    return document
+
+
+def _is_deeper(document: object, most: int) -> bool:
+    level = [document]
+    for _ in range(most + 1):
+        level = [
+            child
+            for item in level
+            if isinstance(item, dict | list)
+            for child in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def settle(document: object) -> bool:
