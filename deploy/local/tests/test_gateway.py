@@ -1,6 +1,7 @@
 """The gateway: routes by prefix, trusts no caller, and answers for what is away."""
 
 import asyncio
+import contextlib
 import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -173,6 +174,28 @@ async def test_a_large_body_is_refused_and_hurts_nobody(door: Door) -> None:
             assert (await answer.json())["code"] == "body_too_large"
     async with door.http.post("/api/auth/x", data=bytes(65_536)) as answer:
         assert (await answer.json())["bytes"] == 65_536
+
+
+@pytest.mark.req("OP-09")
+@pytest.mark.parametrize("length", [65_537, 300_000, 10**10])
+async def test_a_body_that_says_it_is_too_large_is_not_waited_for(door: Door, length: int) -> None:
+    """Whoever announces too much is refused at once: no replica hears of it, nothing is held."""
+    for upstream in door.upstreams.values():
+        upstream.seen.clear()
+    reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+    head = f"POST /api/auth/x HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
+    try:
+        writer.write(head.encode() + b"a" * 1000)
+        async with asyncio.timeout(5):
+            answer = await reader.readuntil(b"}")
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"body_too_large" in answer
+    assert not any(upstream.seen for upstream in door.upstreams.values())
 
 
 @pytest.mark.req("OP-08")
