@@ -304,11 +304,12 @@ async def test_an_unknown_fault_is_refused(client: Client, body: dict[str, str])
         assert " is one of " in await answer.text()
 
 
-def test_it_refuses_to_start_in_production() -> None:
-    """With ENVIRONMENT=production the process ends at once and says why."""
+@pytest.mark.parametrize("environment", ["production", "Production", "prod", "staging", ""])
+def test_it_refuses_to_start_in_production(environment: str) -> None:
+    """Anywhere but locally and in tests the process ends at once and says why."""
     done = subprocess.run(
         [sys.executable, "-m", "temani.devproviders"],
-        env={"ENVIRONMENT": "production"},
+        env={"ENVIRONMENT": environment},
         capture_output=True,
         check=False,
         timeout=20,

@@ -22,7 +22,8 @@ class Settings:
 
 def load(environment: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings; in production there are no simulated providers, so the process ends."""
-    if environment.get("ENVIRONMENT", "local") == "production":
+    # Named are the places where it may play, so that no spelling of the other one slips through.
+    if environment.get("ENVIRONMENT", "local") not in ("local", "test"):
         sys.exit("devproviders plays the outside world for development; production has a real one")
     host = environment.get("HTTP_HOST", "127.0.0.1")
     port = int(environment.get("HTTP_PORT", "8090"))
