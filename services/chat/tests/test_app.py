@@ -152,6 +152,11 @@ async def test_resume_from_any_cursor(world: World, provider: PlayedMidtrans) ->
             assert resumed["last_seq"] == 5
         async with site.listening(customer) as (_, fresh):
             assert [m["seq"] for m in fresh["messages"]] == [1, 2, 3, 4, 5]
+        # No cursor shuts its own app out: beyond every number that Postgres knows, and before all.
+        async with site.listening(customer, cursor={session_id: 2**64 - 1}) as (_, beyond):
+            assert beyond["messages"] == []
+        async with site.listening(customer, cursor={session_id: -(2**63)}) as (_, before):
+            assert [m["seq"] for m in before["messages"]] == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.req("CH-04")

@@ -20,6 +20,8 @@ PATH = "/api/shared/chat/ws"
 # The first frame must fit the outgoing queue (256 KiB) with room for what comes meanwhile.
 _STATE_CHARACTERS = 40_000
 _RESUME_MESSAGES = 100
+# What the database can compare with; no session gets so far.
+_LAST_SEQ = 2**63 - 1
 # Nobody's typing is worth more than one frame in this time.
 _TYPING_SECONDS = 1.0
 
@@ -202,7 +204,7 @@ def _cursor(connection: Connection) -> dict[UUID, int]:
     cursor = {}
     for key, seq in connection.cursor.items():
         try:
-            cursor[UUID(key)] = max(0, seq)
+            cursor[UUID(key)] = min(max(0, seq), _LAST_SEQ)
         except ValueError:
             # An app's own mistake; the rest of its cursor is still good.
             continue
