@@ -107,6 +107,23 @@ def test_logs_are_json_lines_without_secrets(lines: StringIO) -> None:
     assert theirs["event"] == "from elsewhere"
 
 
+@pytest.mark.req("AU-12")
+def test_tokens_are_hidden_wherever_they_slip_into_a_line(lines: StringIO) -> None:
+    """Access and refresh tokens are hidden by their shape; what libraries say of clients too."""
+    access, refresh = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln-_x", "tmr1_" + "aB-_" * 20
+    log.get_logger("unit").info("refused", detail=f"got {access} and {refresh}.", eyJ="no token")
+    logging.getLogger("library").warning("Client protocols %r", ["bearer", access])
+    logging.getLogger("aiohttp.websocket").warning("Client protocols %r", ["my words"])
+
+    assert "c2ln" not in lines.getvalue()
+    assert "aB-_" not in lines.getvalue()
+    assert "my words" not in lines.getvalue()
+    assert [json.loads(line)["event"] for line in lines.getvalue().splitlines()] == [
+        "refused",
+        "Client protocols ['bearer', '***']",
+    ]
+
+
 def test_levels_below_the_threshold_are_silent(lines: StringIO) -> None:
     """Debug lines cost and write nothing at level info."""
     log.get_logger("unit").debug("quiet")

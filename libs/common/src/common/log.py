@@ -18,6 +18,8 @@ _SECRET = re.compile(
 )
 # A number of the international form, wherever it slipped into a text.
 _PHONE = re.compile(r"\+\d{8,15}\b")
+# Access and refresh tokens by their shape: a library may quote the header of a client.
+_TOKEN = re.compile(r"\b(?:eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|tmr1_[\w-]{8,})")
 _URL_PASSWORD = re.compile(r"(://[^:/@\s]+:)[^@/\s]+@")
 _HIDDEN = "***"
 
@@ -57,6 +59,8 @@ def configure(service: str, *, level: str, fmt: str, to: TextIO | None = None) -
     # These repeat what our own lines say better, once for each request or packet.
     for name in ("aiohttp.access", "nats", "asyncio"):
         logging.getLogger(name).setLevel(max(_number(level), logging.WARNING))
+    # It quotes what a client offers as subprotocols: some clients put their token there.
+    logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
     # While Postgres is away its pool would write a traceback a second; db_unavailable_total counts.
     logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
 
@@ -89,13 +93,21 @@ def _is_secret(key: str) -> bool:
 def redact(
     _logger: object, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """Hide what a log must not hold: secrets by their key, phone numbers by their shape."""
+    """Hide what a log must not hold: secrets by their key, phones and tokens by their shape."""
     for key, value in event.items():
         if _is_secret(key):
             event[key] = _HIDDEN
-        elif isinstance(value, str) and ("+" in value or "://" in value):
-            event[key] = _URL_PASSWORD.sub(rf"\1{_HIDDEN}@", _PHONE.sub(_HIDDEN, value))
+        elif isinstance(value, str):
+            event[key] = _without_secrets(value)
     return event
+
+
+def _without_secrets(text: str) -> str:
+    if "eyJ" in text or "tmr1_" in text:
+        text = _TOKEN.sub(_HIDDEN, text)
+    if "+" in text or "://" in text:
+        text = _URL_PASSWORD.sub(rf"\1{_HIDDEN}@", _PHONE.sub(_HIDDEN, text))
+    return text
 
 
 def _service_adder(service: str) -> Processor:
