@@ -252,10 +252,12 @@ async def test_one_address_cannot_take_every_place(runner: Runner) -> None:
         assert await eventually(lambda: len(stage.hub._door.strangers) == 2)
         with pytest.raises(WSServerHandshakeError) as refused:
             await client.ws_connect("/ws")
-        async with ClientSession(connector=TCPConnector(local_addr=("127.0.0.2", 0))) as elsewhere:
-            async with elsewhere.ws_connect(client.make_url("/ws")) as neighbour:
-                await neighbour.send_json({"type": "auth", "token": stage.mint.token()})
-                await state(neighbour)
+        async with (
+            ClientSession(connector=TCPConnector(local_addr=("127.0.0.2", 0))) as elsewhere,
+            elsewhere.ws_connect(client.make_url("/ws")) as neighbour,
+        ):
+            await neighbour.send_json({"type": "auth", "token": stage.mint.token()})
+            await state(neighbour)
         await silent[0].close()
         assert await eventually(lambda: len(stage.hub._door.strangers) == 1)
         await state(await connect(client, stage.mint.token()))
