@@ -303,6 +303,31 @@ async def test_each_deadline_once(world: World) -> None:
     assert events == 40
 
 
+@pytest.mark.req("SW-04")
+async def test_deadlines_leave_room(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many commands come at once, the pool is left to the people who wait."""
+    mitras = [await world.mitra() for _ in range(8)]
+    stories = [await world.pending(mitra) for mitra in mitras for _ in range(3)]
+    for story in stories:
+        await world.let_pass(story.session.id, "pay_by")
+    due = await world.store.due(100)
+    run, now, most = world.store.run, 0, 0
+
+    async def counted(work: Any) -> Any:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        try:
+            return await run(work)
+        finally:
+            now -= 1
+
+    monkeypatch.setattr(world.store, "run", counted)
+    settled = await asyncio.gather(*(world.deadlines.settle_all(due[n::6]) for n in range(6)))
+    assert sum(settled) == len(stories)
+    assert most <= 4
+
+
 @pytest.mark.req("CH-06")
 async def test_answers_race(world: World) -> None:
     """Accept, decline and time-out at once: one outcome, typed refusals for the others."""

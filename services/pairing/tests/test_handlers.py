@@ -1,5 +1,6 @@
 """Handlers over small fakes: what they decide and whom they tell."""
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -260,6 +261,28 @@ async def test_cancel_tells_both_sides_and_repeats() -> None:
     owner = stand.store.requests[request_id].customer_id
     with pytest.raises(errors.RequestSettled):
         await stand.requests.cancel(request_id, customer_id=owner)
+
+
+@pytest.mark.req("SW-04")
+async def test_rings_leave_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many commands come at once, the pool is left to the people who wait."""
+    stand = Stand()
+    views = [await stand.requests.open(wish(), key=None) for _ in range(24)]
+    now, most = 0, 0
+
+    async def send(_request_id: UUID) -> bool:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0.001)
+        now -= 1
+        return True
+
+    monkeypatch.setattr(stand.rings, "send", send)
+    items = [DueItem("ring", view.request_id) for view in views]
+    settled = await asyncio.gather(*(stand.deadlines.settle(items[n::6]) for n in range(6)))
+    assert sum(settled) == len(views)
+    assert most <= 4
 
 
 @pytest.mark.req("PA-04", "PA-06")

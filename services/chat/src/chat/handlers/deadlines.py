@@ -41,6 +41,8 @@ class Deadlines:
         self._teller = teller
         self._limits = limits
         self._in_hand: set[Due] = set()
+        # Of the whole replica: its ticker and several commands of the sweeper come together.
+        self._places = asyncio.Semaphore(_AT_ONCE)
 
     async def settle_due(self) -> int:
         """Settle everything that is due now; return how many items moved something."""
@@ -68,7 +70,8 @@ class Deadlines:
             return False
         self._in_hand.add(item)
         try:
-            moved = await self.settle(item)
+            async with self._places:
+                moved = await self.settle(item)
         except Unavailable as error:
             log.warning("deadline_waits", kind=item.kind, id=str(item.id), error=str(error))
             return False

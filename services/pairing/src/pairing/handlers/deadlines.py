@@ -41,6 +41,8 @@ class Deadlines:
         self._offers = offers
         self._rings = rings
         self._announcer = announcer
+        # Of the whole replica: its ticker and several commands of the sweeper come together.
+        self._turn = asyncio.Semaphore(_RINGS_AT_ONCE)
 
     async def settle_due(self) -> float | None:
         """Settle everything that is due; return the seconds to the next deadline, None if none."""
@@ -107,10 +109,8 @@ class Deadlines:
         return settled
 
     async def _send_rings(self, request_ids: list[UUID]) -> int:
-        turn = asyncio.Semaphore(_RINGS_AT_ONCE)
-
         async def send(request_id: UUID) -> bool:
-            async with turn:
+            async with self._turn:
                 return await self._rings.send(request_id)
 
         outcomes = await asyncio.gather(
