@@ -1,5 +1,6 @@
 """The straight line and its branches: payment, messages, extension, goodbye, on real Postgres."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -64,6 +65,32 @@ async def test_unpaid_session_is_cancelled(world: World) -> None:
     session = (await world.story(story.session.id)).session
     assert (session.state, session.ended_reason, session.slot) == ("cancelled", "unpaid", None)
     assert (await world.payment(view.order_id)).state == "expired"
+
+
+@pytest.mark.req("CH-03")
+async def test_a_part_given_back_at_the_provider(world: World) -> None:
+    """Somebody gives a part back in the provider's own pages: that part is booked, not the rest."""
+    story = await world.active(replied=True)
+    (payment,) = await world.store.session_payments(story.session.id)
+    word = world.provider.word(payment.order_id, "refunded", status="partial_refund")
+    word = replace(word, refunded_idr=4000)
+    await world.payments.hear(word, source="notification")
+    payment = await world.payment(payment.order_id)
+    assert (payment.state, payment.refund_idr) == ("refunded", 4000)
+    assert await world.ledger(payment) == 11_000
+
+
+@pytest.mark.req("CH-03")
+async def test_a_smaller_part_settles_no_debt(world: World) -> None:
+    """What somebody gave back by hand does not stand for what we owe beside it."""
+    story = await world.active(replied=True)
+    await world.control.end(story.session.id, new_id(), None)
+    (payment,) = await world.store.session_payments(story.session.id)
+    word = world.provider.word(payment.order_id, "refunded", status="partial_refund")
+    await world.payments.hear(replace(word, refunded_idr=100), source="notification")
+    assert (await world.payment(payment.order_id)).state == "refund_due"
+    assert await world.payments.give_back_due() == 1
+    assert (await world.payment(payment.order_id)).state == "refunded"
 
 
 @pytest.mark.req("CH-03")

@@ -92,6 +92,15 @@ async def test_words(
 
 
 @pytest.mark.req("CH-03")
+async def test_how_much_went_back(adapter: Midtrans, played: PlayedMidtrans) -> None:
+    """A notification of a refund says how much of the payment went back."""
+    order_id = await opened(adapter)
+    body = played.notification(order_id, "partial_refund", refund_amount="4000.00")
+    word = adapter.read_notification(raw(body))
+    assert (word.verdict, word.amount_idr, word.refunded_idr) == ("refunded", 15000, 4000)
+
+
+@pytest.mark.req("CH-03")
 async def test_status_says_the_same(adapter: Midtrans, played: PlayedMidtrans) -> None:
     """Asked, the provider says what it would have notified; nothing before anybody tried to pay."""
     order_id = await opened(adapter)

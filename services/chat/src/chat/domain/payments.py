@@ -55,6 +55,8 @@ class ProviderWord:
     status: str
     verdict: Verdict
     amount_idr: int
+    # What has gone back so far, where the provider says it.
+    refunded_idr: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,7 +137,7 @@ class Payments:
             to = "failed" if effect == "fail" else "expired"
             await tx.save_payment(payments.settle(payment, to, held.now))  # type: ignore[arg-type]  # a literal either way
         elif effect == "give_back":
-            await _give_back(tx, payment, held)
+            await _give_back(tx, payment, held, word.refunded_idr)
         return []
 
     async def _prolong(self, tx: Work, held: Held, payment: Payment) -> list[Frame]:
@@ -233,11 +233,15 @@ async def _owe(tx: Work, payment: Payment, held: Held, reason: str) -> None:
     await tx.save_payment(payments.owe(payment, payment.amount_idr, reason, held.now))
 
 
-async def _give_back(tx: Work, payment: Payment, held: Held) -> None:
-    """Note a refund that was made at the provider."""
+async def _give_back(tx: Work, payment: Payment, held: Held, given_idr: int | None) -> None:
+    """Note a refund that was made at the provider, of all or of a part."""
     if payment.state == "paid":
-        payment = payments.owe(payment, payment.amount_idr, "refunded_at_provider", held.now)
+        amount = payment.amount_idr if given_idr is None else min(given_idr, payment.amount_idr)
+        payment = payments.owe(payment, amount, "refunded_at_provider", held.now)
         await tx.save_payment(payment)
+    elif given_idr is not None and given_idr < (payment.refund_idr or 0):
+        # Less than we owe: our own refund is still to be made.
+        return
     await tx.save_payment(payments.refunded(payment, held.now))
 
 

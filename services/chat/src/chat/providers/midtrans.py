@@ -184,6 +184,7 @@ def _word(said: Mapping[str, Any]) -> ProviderWord:
         status=status[:40],
         verdict=verdict,
         amount_idr=_rupiah(said),
+        refunded_idr=_rupiah(said, "refund_amount") if "refund_amount" in said else None,
     )
 
 
@@ -197,10 +198,10 @@ def _as_refund(answer: Mapping[str, Any], order_id: str) -> ProviderWord:
     )
 
 
-def _rupiah(said: Mapping[str, Any]) -> int:
+def _rupiah(said: Mapping[str, Any], name: str = "gross_amount") -> int:
     """Read an amount such as "10000.00"; rupiah have no cents."""
     try:
-        amount = Decimal(str(said["gross_amount"]))
+        amount = Decimal(str(said[name]))
     except (KeyError, InvalidOperation):
         raise errors.AmountMismatch from None
     if not amount.is_finite() or amount != amount.to_integral_value() or not 0 < amount < 2**31:
