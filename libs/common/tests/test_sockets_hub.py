@@ -280,6 +280,21 @@ async def test_a_sixth_socket_is_refused(stage: Stage, client: Client) -> None:
     assert stage.hub.send(user_id, Frame(type="x")) == 5
 
 
+async def test_opening_again_and_again_is_refused(runner: Runner) -> None:
+    """Each opening costs a full state: beyond a burst one a second, and others are not held up."""
+    stage = Stage(runner, SocketLimits(opens_per_user=3))
+    user_id = new_id()
+    async with TestClient(TestServer(stage.app)) as client:
+        for _ in range(3):
+            socket = await connect(client, stage.mint.token(user_id=user_id))
+            await state(socket)
+            await socket.close()
+        assert await close_code(await connect(client, stage.mint.token(user_id=user_id))) == 4429
+        await state(await connect(client, stage.mint.token()))
+        stage.clock.advance(1.1)
+        await state(await connect(client, stage.mint.token(user_id=user_id)))
+
+
 @pytest.mark.parametrize(
     ("origin", "status"),
     [("http://evil.example", 403), ("null", 403), ("http://[", 403), ("{own}", 101)],

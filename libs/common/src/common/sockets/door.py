@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from aiohttp import web
 from prometheus_client import Counter
 
-from common.limits import address_key
+from common.clock import Clock
+from common.limits import Gcra, Rate, address_key
 from common.log import get_logger
 from common.sockets import handshake
 from common.sockets.dispatch import Checks
@@ -43,12 +44,14 @@ class Door:
         registry: Registry,
         limits: SocketLimits,
         service: str,
+        clock: Clock,
     ) -> None:
         self._verifier = verifier
         self._revocations = revocations
         self._registry = registry
         self._limits = limits
         self._service = service
+        self._opens = Gcra(Rate(per_second=1.0, burst=limits.opens_per_user), clock=clock)
         self._shut = False
         # Prepared, but nobody's yet: they count against a bound and leave with the replica too.
         self.strangers: dict[web.WebSocketResponse, str] = {}
@@ -112,6 +115,8 @@ class Door:
         if self._shut:
             raise handshake.Refused(CloseCode.RESTART)
         if len(self._registry.of_user(caller.user_id)) >= self._limits.per_user:
+            raise handshake.Refused(CloseCode.TOO_MANY)
+        if self._opens.ask(str(caller.user_id)) > 0:
             raise handshake.Refused(CloseCode.TOO_MANY)
         return Known(caller, cursor)
 

@@ -80,6 +80,7 @@ class Hub:
             registry=self._registry,
             limits=self._limits,
             service=service,
+            clock=clock,
         )
         revocations.on_revoked(self.close_login)
         revocations.watch(self._registry.logins)

@@ -11,6 +11,8 @@ class SocketLimits:
 
     auth_seconds: float = 10.0
     per_user: int = 5
+    # Opening costs a full state each time: this often at once, then one a second.
+    opens_per_user: int = 30
     most_unauthenticated: int = 2000
     # So that no single address can take all of those places; many phones share one address.
     most_unauthenticated_per_address: int = 200
