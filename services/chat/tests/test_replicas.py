@@ -75,6 +75,33 @@ async def test_parties_hear_of_what_pairing_opened(
                 assert told["session_id"] == str(opened["session_id"])
 
 
+@pytest.mark.req("CH-05", "CH-01")
+async def test_parties_hear_of_what_pairing_moved_on(
+    world: World, runner: Runner, nats_url: str
+) -> None:
+    """A session that made room in pairing's transaction is told to its parties, too."""
+    story = await world.pending(await world.mitra(capacity=1))
+    session = story.session
+    request = await world.request(session.mitra_id)
+    bus = await Bus.connect(nats_url, name="pairing", runner=runner)
+    async with two_replicas(world, nats_url, tick_seconds=300) as (one, _):
+        customer = await one.person("customer", session.customer_id)
+        async with one.listening(customer) as (theirs, _):
+            await eventually(lambda: _all_is_told(world), timeout=10)
+            await world.let_pass(session.id, "pay_by")
+            opened = await world.open(session.mitra_id, *request)
+            assert opened["outcome"] == "opened"
+            bus.tell("hint.chat.outbox")
+            assert (await theirs.session("cancelled"))["session_id"] == str(session.id)
+
+
+async def _all_is_told(world: World) -> bool:
+    waiting = await world.admin.fetchval(
+        "SELECT count(*) FROM chat.outbox WHERE published_at IS NULL"
+    )
+    return bool(waiting == 0)
+
+
 @pytest.mark.req("SW-04", "CH-05")
 async def test_the_sweepers_command(world: World, runner: Runner, nats_url: str) -> None:
     """Whoever sends the owner what is due has it settled, once, however often it is sent."""

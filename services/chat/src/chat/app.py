@@ -26,7 +26,7 @@ from chat.providers.realtime import SocketRealtime
 from chat.settings import Settings
 from chat.sockets import PATH, Sockets, frame_kinds, route
 from chat.store import PgStore
-from chat.subscriptions import Subscriptions
+from chat.subscriptions import MOVED_BY_NEIGHBOURS, Subscriptions
 from chat.views.frames import OUT
 from common.bus import Bus
 from common.clock import Clock, SystemClock
@@ -114,7 +114,7 @@ def contract() -> Contract:
             "evt.auth.mitra_created.v1": inbound.MitraCreated,
             "evt.auth.mitra_deactivated.v1": inbound.MitraDeactivated,
             "evt.auth.login_revoked.v1": inbound.LoginRevoked,
-            "evt.chat.session_created.v1": inbound.SessionOpened,
+            **{f"evt.chat.{noun}.v1": inbound.SessionMoved for noun in MOVED_BY_NEIGHBOURS},
         },
         commands=[CommandContract("cmd.chat.settle_due.v1", inbound.SettleDue, inbound.Settled)],
         socket_path=PATH,

@@ -26,8 +26,8 @@ class LoginRevoked(Heard):
     login_id: UUID
 
 
-class SessionOpened(Heard):
-    """A session exists; said by open_session_v1 in a neighbour's transaction."""
+class SessionMoved(Heard):
+    """A session was opened or moved on; said by open_session_v1 in a neighbour's transaction."""
 
     session_id: UUID
 

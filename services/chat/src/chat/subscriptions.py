@@ -13,7 +13,7 @@ from chat.inbound import (
     LoginRevoked,
     MitraCreated,
     MitraDeactivated,
-    SessionOpened,
+    SessionMoved,
     Settled,
     SettleDue,
 )
@@ -21,6 +21,9 @@ from common.bus import Bus, Delivery
 from common.log import get_logger
 
 log = get_logger("subscriptions")
+
+# What open_session_v1 may say.
+MOVED_BY_NEIGHBOURS = ("session_created", "session_cancelled", "session_expired")
 
 
 class Subscriptions:
@@ -56,8 +59,10 @@ class Subscriptions:
         bus.serve("cmd.chat.settle_due.v1", queue="chat", handler=self.settle_due)
         # Every replica holds other sockets, so each must hear of a revoked login.
         bus.listen("evt.auth.login_revoked.v1", self.login_revoked)
-        # A neighbour opened a session: one replica tells both parties, wherever they are.
-        bus.listen("evt.chat.session_created.v1", self.session_opened, queue="chat-opened")
+        # A neighbour's transaction opens sessions, and moves those on that were in its way: one
+        # replica tells both parties, wherever they are.
+        for noun in MOVED_BY_NEIGHBOURS:
+            bus.listen(f"evt.chat.{noun}.v1", self.session_moved, queue="chat-opened")
         bus.listen("hint.chat.outbox", self.hinted)
 
     async def mitra_created(self, delivery: Delivery) -> None:
@@ -82,12 +87,12 @@ class Subscriptions:
         except ValidationError:
             log.warning("hint_malformed", hint="login_revoked")
 
-    async def session_opened(self, _subject: str, body: bytes) -> None:
-        """Tell both parties of a new session."""
+    async def session_moved(self, subject: str, body: bytes) -> None:
+        """Tell both parties of a new session, or of one that a neighbour moved on."""
         try:
-            heard = SessionOpened.model_validate_json(body)
+            heard = SessionMoved.model_validate_json(body)
         except ValidationError:
-            log.warning("hint_malformed", hint="session_created")
+            log.warning("hint_malformed", hint=subject)
             return
         await self._teller.session_changed(heard.session_id)
 
