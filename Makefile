@@ -8,6 +8,8 @@ VENV := .venv
 RUN := $(VENV)/bin
 PACKAGES := libs/common libs/mirror services/auth services/availability services/pairing services/chat services/sweeper deploy/local
 SERVICES := auth availability pairing chat sweeper
+# Most tests wait more than they compute: four at once suit two cores.
+SIDE_BY_SIDE := --numprocesses 4 --dist loadscope --no-loadscope-reorder
 JSON := $(if $(filter-out 0,$(JSON)),--json)
 
 .PHONY: help
@@ -50,7 +52,7 @@ logs: $(VENV)/ready ## Show the log of one service: make logs S=pairing
 
 .PHONY: test check fmt trace contract coverage
 test: $(VENV)/ready ## Run every test against real servers that it starts itself
-	@$(RUN)/python -m pytest $(ARGS)
+	@$(RUN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 check: $(VENV)/ready ## Format, lint, types, import borders
 	@$(RUN)/ruff format --check .

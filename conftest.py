@@ -7,28 +7,43 @@ from pathlib import Path
 
 import pytest
 from tests.support import Databases, TestDatabase
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from temani.servers import Nats, Postgres, Valkey
 
-# Tests that share a whole running stack stay together on one worker, and start first: they are
-# the longest. Everything else stays together by file, which shares databases.
-STACKS = ("drill", "stack")
+# The longest first: the runs with faults, then everything that shares one running stack.
+FAULTS = "tests/chaos/"
+ON_THE_STACK = ("tests/e2e/", "tests/contract/test_fuzz.py")
+
+
+class ByFile(LoadScopeScheduling):
+    """Side by side, a file stays on one worker, and so do all files that share the stack."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return "stack" if path.startswith(ON_THE_STACK) else path
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    """Say which tests belong on the same worker when several run side by side."""
+    return ByFile(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests belong on the same worker when several run side by side."""
-
-    def group(item: pytest.Item) -> str:
-        wanted = getattr(item, "fixturenames", ())
-        return next((name for name in STACKS if name in wanted), item.path.as_posix())
-
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
-    items.sort(key=lambda item: group(item) not in STACKS)
+    """Start the longest first."""
+    order = (FAULTS, *ON_THE_STACK)
+    items.sort(key=lambda item: not item.nodeid.startswith(order))
 
 
 # A test cluster is thrown away, so it need not survive a power cut.
-_QUICK = {"fsync": "off", "full_page_writes": "off", "max_connections": "300"}
+_QUICK = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_connections": "300",
+}
 
 
 @pytest.fixture(scope="session")
