@@ -200,9 +200,9 @@ class FakeStore:
             session_id=request.session_id,
         )
 
-    async def session_of(self, request_id: UUID) -> tuple[UUID, str] | None:
+    async def session_of(self, request_id: UUID, mitra_id: UUID) -> tuple[UUID, str] | None:
         found = self.sessions.get(request_id)
-        return found and (found[0], found[2])
+        return None if found is None or found[1] != mitra_id else (found[0], found[2])
 
     async def request_of_offer(self, offer_id: UUID, mitra_id: UUID) -> tuple[UUID, int] | None:
         offer = self._mine(offer_id, mitra_id)

@@ -216,8 +216,11 @@ async def test_a_rerouted_away_winner_gets_nothing() -> None:
     stand, mitra = Stand(), new_id()
     request_id, offers = await stand.offered(mitra)
     await stand.offers.accept(offers[mitra], mitra_id=mitra)
-    del stand.store.sessions[request_id]
+    session_id, _, state = stand.store.sessions.pop(request_id)
 
+    with pytest.raises(errors.OfferExpired):
+        await stand.offers.accept(offers[mitra], mitra_id=mitra)
+    stand.store.sessions[request_id] = (session_id, new_id(), state)
     with pytest.raises(errors.OfferExpired):
         await stand.offers.accept(offers[mitra], mitra_id=mitra)
 

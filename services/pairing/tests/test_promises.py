@@ -145,7 +145,9 @@ async def test_the_first_claim_wins_and_the_rest_falls(stage: Stage) -> None:
     assert [two.id] == [fallen.offer_id for fallen in won.withdrawn]
     assert None is await stage.offers.claim(two.id, two.mitra_id)
     assert None is await stage.offers.claim(one.id, one.mitra_id)
-    assert (won.session_id, won.session_state) == await stage.offers.session_of(request.id)
+    assert (won.session_id, won.session_state) == await stage.offers.session_of(
+        request.id, won.mitra_id
+    )
     standing = await stage.offers.standing(one.id, one.mitra_id)
     assert standing is not None
     assert ("accepted", "matched", one.mitra_id, won.session_id) == (

@@ -100,8 +100,8 @@ class OfferStore(Protocol):
         """Read an offer beside its request."""
         ...
 
-    async def session_of(self, request_id: UUID) -> tuple[UUID, str] | None:
-        """Return the living session of a request and its state, as chat says."""
+    async def session_of(self, request_id: UUID, mitra_id: UUID) -> tuple[UUID, str] | None:
+        """Return the living session of a request and its state, if it is this mitra's."""
         ...
 
     async def request_of_offer(self, offer_id: UUID, mitra_id: UUID) -> tuple[UUID, int] | None:

@@ -115,15 +115,18 @@ class Offers:
 
     async def _again(self, standing: domain.Standing) -> Accepted:
         """Give the winner her session once more, as chat has it now."""
-        session = await self._store.session_of(standing.request_id)
-        if session is None or standing.mitra_id is None:
+        mitra_id = standing.mitra_id
+        if mitra_id is None:
+            raise errors.OfferExpired
+        session = await self._store.session_of(standing.request_id, mitra_id)
+        if session is None:
             # Rerouted away in this very moment: it is not hers any more.
             raise errors.OfferExpired
         session_id, state = session
         return Accepted(
             request_id=standing.request_id,
             customer_id=standing.customer_id,
-            mitra_id=standing.mitra_id,
+            mitra_id=mitra_id,
             session_id=session_id,
             session_state=state,
             fresh=False,

@@ -50,8 +50,8 @@ SELECT o.state AS offer_state, o.expires_at <= clock_timestamp() AS late,
 FROM offers o JOIN requests r ON r.id = o.request_id
 WHERE o.id = $1 AND o.mitra_id = $2;
 
--- session_of_request(request_id) — the living session of a request, as chat says
-SELECT session_id, mitra_id, state FROM chat.session_of_request_v1($1);
+-- session_of_request(request_id, mitra_id) — the living session of a request, as chat says, if it is this mitra's
+SELECT session_id, state FROM chat.session_of_request_v1($1) WHERE mitra_id = $2;
 
 -- request_of_offer(offer_id, mitra_id) — which attempt of which request an offer is for
 SELECT request_id, attempt FROM offers WHERE id = $1 AND mitra_id = $2;

@@ -94,10 +94,10 @@ class Offers:
             )
         )
 
-    async def session_of(self, request_id: UUID) -> tuple[UUID, str] | None:
-        """Return the living session of a request and its state, as chat says."""
+    async def session_of(self, request_id: UUID, mitra_id: UUID) -> tuple[UUID, str] | None:
+        """Return the living session of a request and its state, if it is this mitra's."""
         async with self._db.connection() as connection:
-            row = await connection.fetchrow(QUERIES["session_of_request"], request_id)
+            row = await connection.fetchrow(QUERIES["session_of_request"], request_id, mitra_id)
         return None if row is None else (row["session_id"], row["state"])
 
     async def request_of_offer(self, offer_id: UUID, mitra_id: UUID) -> tuple[UUID, int] | None:
