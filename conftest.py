@@ -76,7 +76,7 @@ async def valkey(scratch: Path) -> AsyncIterator[Valkey]:
 @pytest.fixture(scope="session")
 async def nats(scratch: Path) -> AsyncIterator[Nats]:
     """NATS with JetStream; `nats.url` is its address."""
-    server = Nats(scratch / "nats")
+    server = Nats(scratch / "nats", sync="2m")
     await server.start()
     yield server
     await server.stop()

@@ -65,7 +65,7 @@ class Stack:
 
 async def launch(folder: Path, *, say: Callable[[str], None], **options: object) -> Stack:
     """Start a stack on the demo profile in a folder of its own."""
-    launched = Launched(Options(profile="demo", folder=folder, **options), say=say)  # type: ignore[arg-type]  # passed through by name
+    launched = Launched(Options(profile="demo", folder=folder, any_ports=True, **options), say=say)  # type: ignore[arg-type]  # passed through by name
     try:
         await launched.start()
     except BaseException:

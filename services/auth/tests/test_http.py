@@ -24,6 +24,8 @@ from services.auth.tests.site import (
 )
 from tests.support import TestDatabase
 
+from auth.ports import KeysAway
+from auth.providers.revocation import ValkeyRevokedKeys
 from common.clock import SystemClock
 from common.revocation import SENTINEL, key_of
 from common.runner import Runner
@@ -477,6 +479,25 @@ async def test_revocation_is_pushed_and_kept(
         await eventually(lambda: store.get(SENTINEL), 3)
         assert await store.get(key_of(login)) == "1"
     await ear.close()
+    await store.aclose()
+
+
+@pytest.mark.req("AU-08")
+async def test_keys_lost_during_a_pass_are_not_vouched_for(valkey_url: str) -> None:
+    """A Valkey emptied between a pass's look and its word stays recognisable as no mirror."""
+    store = valkey.Valkey.from_url(valkey_url, decode_responses=True)
+    keys = ValkeyRevokedKeys(valkey_url)
+    await keys.state()
+    await keys.vouch()
+    assert await keys.state() == "kept"
+
+    await store.flushall()
+    with pytest.raises(KeysAway):
+        await keys.vouch()
+
+    assert await store.get(SENTINEL) is None
+    assert await keys.state() == "absent"
+    await keys.close()
     await store.aclose()
 
 

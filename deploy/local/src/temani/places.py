@@ -34,6 +34,8 @@ class Options:
     nats_url: str | None = None
     seed: bool = True
     folder: Path = layout.STATE
+    # Not the usual ports but any: stacks that start at the same moment never meet.
+    any_ports: bool = False
 
 
 class Places:
@@ -42,7 +44,7 @@ class Places:
     def __init__(self, options: Options) -> None:
         self._options = options
         wanted = {name: port for name, port in _PORTS.items() if self._is_ours(name)}
-        self._ports = {name: ports.prefer(port) for name, port in wanted.items()}
+        self._ports = {name: self._choose(port) for name, port in wanted.items()}
         self.moved = {
             name: self._ports[name] for name, port in wanted.items() if self._ports[name] != port
         }
@@ -61,7 +63,10 @@ class Places:
     def _replica_ports(self, service: str) -> list[int]:
         first = self._ports[service]
         more = range(1, self._options.replicas.get(service, 1))
-        return [first, *(ports.prefer(first + 10 * number) for number in more)]
+        return [first, *(self._choose(first + 10 * number) for number in more)]
+
+    def _choose(self, usual: int) -> int:
+        return ports.free_port() if self._options.any_ports else ports.prefer(usual)
 
     def _is_ours(self, name: str) -> bool:
         elsewhere = {

@@ -18,7 +18,7 @@ http: "{host}:{monitor_port}"
 jetstream {{
   store_dir: "{store}"
   # Acknowledged means on disk; the default would be up to two minutes later.
-  sync_interval: always
+  sync_interval: {sync}
   # Below the size of the disk: a full store then says so, where a full disk would hang publishers.
   max_file_store: {max_file}
   max_memory_store: 67108864
@@ -39,10 +39,12 @@ class Nats(Server):
         monitor_port: int | None = None,
         log: Path | None = None,
         max_file_bytes: int = 1 << 30,
+        sync: str = "always",
     ) -> None:
         super().__init__(folder, port=port, log=log)
         self.monitor_port = ports.free_port() if monitor_port is None else monitor_port
         self._max_file_bytes = max_file_bytes
+        self._sync = sync
 
     @override
     @property
@@ -62,6 +64,7 @@ class Nats(Server):
             monitor_port=self.monitor_port,
             store=self.folder / "store",
             max_file=self._max_file_bytes,
+            sync=self._sync,
         )
         (self.folder / "nats.conf").write_text(text)
 

@@ -13,6 +13,7 @@ from auth.events import LoginsRevokedPush
 from auth.ports import KeysAway, RevokedStore
 from common import baseline
 from common.bus import Bus
+from common.ids import new_id
 from common.log import get_logger
 from common.revocation import REMEMBER_SECONDS, SENTINEL, SUBJECT, Revocations, key_of
 
@@ -22,6 +23,15 @@ log = get_logger("revocation")
 KEY_SECONDS: Final = int(REMEMBER_SECONDS) + 60
 # How long the keys count as complete without being vouched for anew.
 VOUCH_SECONDS: Final = 20
+# A pass that takes longer than this vouches for nothing.
+PASS_SECONDS: Final = 60
+# The mark of this pass is gone when Valkey was emptied since the pass looked: then the keys that it
+# found or wrote are gone too, and a sentinel would vouch for nothing. Both in one step.
+VOUCH: Final = """
+if server.call('DEL', KEYS[1]) == 0 then return 0 end
+server.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[2])
+return 1
+"""
 
 
 class ValkeyRevokedKeys:
@@ -40,11 +50,14 @@ class ValkeyRevokedKeys:
         )
         self._client = valkey.Valkey(connection_pool=self._pool)
         self._process = ""
+        self._pass = ""
 
     async def state(self) -> Literal["kept", "absent"]:
-        """Whether the keys are complete as of this Valkey process."""
+        """Begin a pass: whether the keys are complete as of this Valkey process."""
+        self._pass = f"{SENTINEL}:pass:{new_id()}"
         try:
             info = await self._client.info("server")
+            await self._client.set(self._pass, "1", ex=PASS_SECONDS)
             seed = await self._client.get(SENTINEL)
         except (ValkeyError, OSError, TimeoutError) as error:
             raise KeysAway(type(error).__name__) from error
@@ -62,11 +75,15 @@ class ValkeyRevokedKeys:
             raise KeysAway(type(error).__name__) from error
 
     async def vouch(self) -> None:
-        """Say, for a while, that the keys are complete."""
+        """Say, for a while, that the keys are complete; KeysAway if they were lost meanwhile."""
         try:
-            await self._client.set(SENTINEL, self._process, ex=VOUCH_SECONDS)
+            vouched = await self._client.eval(
+                VOUCH, 2, self._pass, SENTINEL, self._process, str(VOUCH_SECONDS)
+            )
         except (ValkeyError, OSError, TimeoutError) as error:
             raise KeysAway(type(error).__name__) from error
+        if not vouched:
+            raise KeysAway("emptied during the pass")
 
     async def close(self) -> None:
         """Close the connections."""
