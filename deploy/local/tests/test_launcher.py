@@ -53,7 +53,7 @@ def test_the_banner_tells_everything_a_newcomer_needs() -> None:
         "http://127.0.0.1:9104/docs",
         "/metrics",
         "Ctrl-C",
-        "temani reset",
+        "make reset",
         "gateway → 20001",
     ):
         assert word in text

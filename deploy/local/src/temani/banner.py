@@ -17,7 +17,7 @@ def render(state: State, *, seconds: float, moved: Mapping[str, int]) -> str:
         f"  Temani runs ({state.profile} profile, ready after {seconds:.1f} s)",
         "",
         f"  gateway        {urls['gateway']}",
-        f"  developer inbox {urls['inbox']}  (one-time codes, payments, faults)",
+        f"  inbox          {urls['inbox']}  (one-time codes, payments, faults)",
         "  API docs",
         *docs,
         "  metrics",
@@ -27,10 +27,11 @@ def render(state: State, *, seconds: float, moved: Mapping[str, int]) -> str:
         f"    operator     {state.operator['email']}   password {state.operator['password']}",
         f"    mitra        {first['phone']} … {last['phone'][-3:]}   ({len(state.mitras)} of them)",
         f"    customer     any Indonesian mobile number, such as {state.customers[0]}",
-        "    Mitras and customers get a code; it appears in the developer inbox.",
+        "    Mitras and customers get a code; it appears in the inbox.",
         "",
-        "  logs           temani logs [SERVICE] [-f]   (.temani/logs)",
-        "  stop           Ctrl-C, twice to kill        reset: temani reset",
+        "  logs           make logs S=chat   (files: .temani/logs)",
+        "  stop           Ctrl-C, twice to kill",
+        "  begin anew     make reset",
     ]
     if moved:
         taken = ", ".join(f"{name} → {port}" for name, port in moved.items())

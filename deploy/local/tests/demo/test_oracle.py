@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -178,19 +178,17 @@ async def test_a_sound_world_passes(small: Small) -> None:
     }
 
 
-async def test_over_capacity_is_found(small: Small) -> None:
-    """A session beyond a mitra's capacity is found, though the database let it in."""
+async def plant_over_capacity(small: Small) -> None:
+    """Give a mitra of capacity 1 a second session, past every guard."""
     await small.admin.execute("ALTER TABLE chat.sessions DISABLE TRIGGER USER")
     session, request = new_id(), new_id()
     await small.open_session(session, request=request, mitra=small.mitra, slot=2)
     await small.open_request(request, session, small.mitra)
     await small.pay(new_id(), request=request, session=session)
 
-    assert only(await small.ask(), "I2", str(small.mitra), "capacity 1")
 
-
-async def test_a_second_winner_is_found(small: Small) -> None:
-    """Two living sessions of one request are found."""
+async def plant_second_winner(small: Small) -> None:
+    """Give a request a second living session with another mitra, past every guard."""
     await small.admin.execute("DROP INDEX chat.sessions_one_per_request")
     other = new_id()
     await small.admin.execute(
@@ -198,6 +196,32 @@ async def test_a_second_winner_is_found(small: Small) -> None:
         other,
     )
     await small.open_session(new_id(), request=small.request, mitra=other, slot=1)
+
+
+async def remove_message(small: Small) -> None:
+    """Remove a message that was acknowledged."""
+    await small.admin.execute("DELETE FROM chat.messages WHERE seq = 1")
+
+
+async def forget_publication(small: Small) -> None:
+    """Make as if no stream had confirmed any event."""
+    await small.admin.execute("UPDATE chat.outbox SET published_at = NULL, stream_seq = NULL")
+
+
+async def plant_nothing(_small: Small) -> None:
+    """Leave the sound world as it is."""
+
+
+async def test_over_capacity_is_found(small: Small) -> None:
+    """A session beyond a mitra's capacity is found, though the database let it in."""
+    await plant_over_capacity(small)
+
+    assert only(await small.ask(), "I2", str(small.mitra), "capacity 1")
+
+
+async def test_a_second_winner_is_found(small: Small) -> None:
+    """Two living sessions of one request are found."""
+    await plant_second_winner(small)
 
     assert only(await small.ask(), "I1", str(small.request), "2 sessions")
 
@@ -394,20 +418,22 @@ async def test_a_living_mitra_taken_offline_is_found(small: Small) -> None:
     assert only(await small.ask(), "I10", str(small.mitra), "after a beat was accepted")
 
 
+@pytest.mark.req("OP-03")
 @pytest.mark.parametrize(
-    ("fault", "code"),
+    ("plant", "code"),
     [
-        ("SELECT 1", 0),
-        ("DELETE FROM chat.messages WHERE seq = 1", 1),
-        ("UPDATE chat.mitra_load SET capacity = 1", 0),
-        ("UPDATE chat.outbox SET published_at = NULL, stream_seq = NULL", 1),
+        (plant_nothing, 0),
+        (plant_over_capacity, 1),
+        (plant_second_winner, 1),
+        (remove_message, 1),
+        (forget_publication, 1),
     ],
 )
 async def test_the_command_ends_with_one_on_a_violation(
-    small: Small, fault: str, code: int
+    small: Small, plant: Callable[[Small], Awaitable[None]], code: int
 ) -> None:
     """`python -m temani.demo.oracle` exits 0 on a sound world and 1 on a violation."""
-    await small.admin.execute(fault)
+    await plant(small)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "temani.demo.oracle", "--json", "--settle", "0"),
         *("--database-url", small.dsn, "--history", str(small.history.parent)),
