@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from aiohttp import ClientWebSocketResponse
 from services.chat.tests.midtrans import PlayedMidtrans, playing
 from services.chat.tests.site import SESSIONS, Site, serving
 from services.chat.tests.world import World
@@ -383,6 +384,12 @@ async def test_capacity(world: World, provider: PlayedMidtrans) -> None:
         assert told == "2"
 
 
+async def _until_closed(socket: ClientWebSocketResponse) -> None:
+    """Read whatever is still told until the socket is closed."""
+    async for _ in socket:
+        pass
+
+
 @pytest.mark.req("AU-08")
 async def test_revoked_login_loses_its_socket(
     world: World, provider: PlayedMidtrans, runner: Runner, nats_url: str
@@ -393,7 +400,7 @@ async def test_revoked_login_loses_its_socket(
         bus = await Bus.connect(nats_url, name="auth", runner=runner)
         told = json.dumps({"login_ids": [str(customer.login_id)]}).encode()
         async with site.listening(customer) as (ear, _):
-            closed = asyncio.create_task(ear.socket.receive())
+            closed = asyncio.create_task(_until_closed(ear.socket))
             while not closed.done():
                 bus.tell("rt.auth.login_revoked", told)
                 await asyncio.wait([closed], timeout=0.1)
