@@ -6,6 +6,7 @@ import pytest
 from services.chat.tests.world import NOWHERE, World, empty
 from tests.support import Databases, TestDatabase
 
+from common import baseline
 from common.bus import Bus
 from common.runner import Runner
 
@@ -49,3 +50,9 @@ async def own_world(database: TestDatabase, runner: Runner, away: Bus) -> AsyncI
     made = await World.make(database, runner, bus=away)
     yield made
     await made.close()
+
+
+@pytest.fixture(autouse=True)
+def patient_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Races ask for many connections at once, beside other tests that keep the machine busy."""
+    monkeypatch.setattr(baseline, "PG_ACQUIRE_TIMEOUT", 5.0)

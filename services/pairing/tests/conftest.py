@@ -6,6 +6,7 @@ import pytest
 from services.pairing.tests.world import World
 from tests.support import TestDatabase
 
+from common import baseline
 from common.runner import Runner
 
 
@@ -23,3 +24,9 @@ async def world(database: TestDatabase, runner: Runner, nats_url: str) -> AsyncI
     made = await World.make(database, runner, nats_url=nats_url)
     yield made
     await made.close()
+
+
+@pytest.fixture(autouse=True)
+def patient_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Races ask for many connections at once, beside other tests that keep the machine busy."""
+    monkeypatch.setattr(baseline, "PG_ACQUIRE_TIMEOUT", 5.0)
