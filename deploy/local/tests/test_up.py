@@ -101,9 +101,21 @@ async def test_the_banner_does_not_lie(up: Up) -> None:
 @pytest.mark.req("OP-01")
 async def test_everything_is_seeded_and_seeding_again_adds_nothing(up: Up) -> None:
     """Twelve mitras and the profile's prices are there; a second seeding finds them."""
+    before = await _tiers(up)
     code, output = await up.temani("seed", "--json")
     assert code == 0, output
     assert json.loads(output) == {"tiers": 4, "mitras": 12, "new_mitras": 0}
+    assert await _tiers(up) == before
+
+
+async def _tiers(up: Up) -> list[dict[str, object]]:
+    """Return the current version of every tier."""
+    _, operator = await up.temani("token", "mint", "--role", "operator")
+    url = up.told["urls"]["gateway"] + "/api/control/settings/chat/tiers"
+    headers = {"Authorization": f"Bearer {operator.strip()}"}
+    async with aiohttp.ClientSession(headers=headers) as http, http.get(url) as answer:
+        assert answer.status == 200
+        return (await answer.json())["tiers"]  # type: ignore[no-any-return]  # the route's shape
 
 
 async def test_a_second_up_says_where_the_first_is(up: Up) -> None:

@@ -11,6 +11,7 @@ from temani.profiles import Mitra, Profile, Tier
 
 _TRIES = 30
 _AT_ONCE = 4
+_TIERS = "/api/control/settings/chat/tiers"
 
 
 class SeedFailed(Exception):
@@ -24,8 +25,9 @@ async def run(gateway_url: str, profile: Profile, keys: Keys) -> dict[str, int]:
     ) as http:
         token = await operator_token(http, keys.operator_email, keys.operator_password)
         http.headers["Authorization"] = f"Bearer {token}"
+        offered = await _current_tiers(http)
         for tier in profile.tiers:
-            await _offer(http, tier)
+            await _offer(http, tier, offered.get(tier.tier_id, {}))
         places = asyncio.Semaphore(_AT_ONCE)
 
         async def one(mitra: Mitra) -> bool:
@@ -58,15 +60,21 @@ async def call(
     raise SeedFailed(f"{method} {path}: still {answer.status} after {_TRIES} tries: {text}")
 
 
-async def _offer(http: aiohttp.ClientSession, tier: Tier) -> None:
+async def _current_tiers(http: aiohttp.ClientSession) -> dict[str, dict[str, Any]]:
+    _, answer = await call(http, "GET", _TIERS, None, accept={200})
+    return {tier["tier_id"]: tier for tier in answer["tiers"]}
+
+
+async def _offer(http: aiohttp.ClientSession, tier: Tier, now: dict[str, Any]) -> None:
     body = {
         "name": tier.name,
         "duration_seconds": tier.duration_seconds,
         "price_idr": tier.price_idr,
         "is_offered": True,
     }
-    path = f"/api/control/settings/chat/tiers/{tier.tier_id}"
-    await call(http, "PUT", path, body, accept={200, 201})
+    # Each PUT is a new version for ever: one that says the same would only be noise.
+    if any(now.get(name) != value for name, value in body.items()):
+        await call(http, "PUT", f"{_TIERS}/{tier.tier_id}", body, accept={200, 201})
 
 
 async def _create(http: aiohttp.ClientSession, mitra: Mitra) -> bool:

@@ -67,6 +67,7 @@ const addMessage = (message, fresh) => {
 };
 const loadMessages = async () => {
   for (const message of (await json("/dev/inbox.json")).messages) addMessage(message, false);
+  $("no-messages").hidden = seen.size > 0;
 };
 const listen = () => {
   const stream = new EventSource("/dev/inbox/stream");
