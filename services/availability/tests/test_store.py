@@ -10,7 +10,7 @@ from tests.support import Databases, TestDatabase
 
 from availability.domain import Stale
 from availability.errors import MitraInactive
-from availability.store import QUERIES, Store
+from availability.store import QUERIES, Leases, Statuses
 from common.bus import Bus
 from common.clock import SystemClock
 from common.db import Database
@@ -23,7 +23,7 @@ from mirror.testing import World
 class Shelf:
     """A store, and the world it stands in."""
 
-    def __init__(self, db: Database, store: Store, world: World) -> None:
+    def __init__(self, db: Database, store: Statuses, world: World) -> None:
         self.db = db
         self.store = store
         self.world = world
@@ -42,7 +42,7 @@ async def shelf(stage: TestDatabase) -> AsyncIterator[Shelf]:
     bus = await Bus.connect(f"nats://{AWAY}", name="test", runner=runner)
     clock = SystemClock()
     outbox = Outbox(service="availability", db=db, bus=bus, runner=runner, clock=clock)
-    store = Store(db, outbox=outbox, clock=clock, auto_offline_seconds=75)
+    store = Statuses(db, outbox=outbox, clock=clock, auto_offline_seconds=75)
     async with stage.admin() as admin:
         yield Shelf(db, store, World(admin))
     await runner.stop(budget=2)
@@ -125,13 +125,14 @@ async def test_postgres_has_the_last_word_on_staleness(shelf: Shelf) -> None:
 
 async def test_a_lease_has_one_holder(shelf: Shelf) -> None:
     """Kept by its holder, refused to others, free when its time is over."""
+    leases = Leases(shelf.db)
     one, other = new_id(), new_id()
-    assert await shelf.store.hold("test", holder=one, seconds=5)
-    assert not await shelf.store.hold("test", holder=other, seconds=5)
-    assert await shelf.store.hold("test", holder=one, seconds=0)
-    assert await shelf.store.hold("test", holder=other, seconds=5)
+    assert await leases.hold("test", holder=one, seconds=5)
+    assert not await leases.hold("test", holder=other, seconds=5)
+    assert await leases.hold("test", holder=one, seconds=0)
+    assert await leases.hold("test", holder=other, seconds=5)
     held = await asyncio.gather(
-        *(shelf.store.hold("race", holder=new_id(), seconds=5) for _ in range(8))
+        *(leases.hold("race", holder=new_id(), seconds=5) for _ in range(8))
     )
     assert held.count(True) == 1
 

@@ -6,12 +6,11 @@ from datetime import timedelta
 
 from aiohttp import web
 
-from availability import events, http, inbound, subscriptions
+from availability import events, http, inbound, store, subscriptions
 from availability.handlers import Beacons, Lighthouse, Loads, Operators, Statuses, Upkeep
 from availability.jobs import Jobs
 from availability.providers import MirrorWriter
 from availability.settings import Settings
-from availability.store import Store
 from availability.subscriptions import Subscriptions
 from common.bus import Bus
 from common.clock import Clock, SystemClock
@@ -147,7 +146,8 @@ def _wire(
     outbox = Outbox(
         service="availability", db=outside.db, bus=outside.bus, runner=runner, clock=clock
     )
-    store = Store(
+    leases = store.Leases(outside.db)
+    rows = store.Statuses(
         outside.db,
         outbox=outbox,
         clock=clock,
@@ -157,24 +157,26 @@ def _wire(
     holder = new_id()
     fanout = Fanout(bus=outside.bus, replica=settings.replica)
     statuses = Statuses(
-        store=store, mirroring=writer, mirror=kit.mirror, beats=kit.beats, changed=changed
+        store=rows, mirroring=writer, mirror=kit.mirror, beats=kit.beats, changed=changed
     )
     beacons = Beacons(presence=kit.presence, clock=clock, is_open=settings.service_open)
     lighthouse = Lighthouse(
         beacons=beacons,
         mirror=kit.mirror,
-        leases=store,
+        leases=leases,
         tell=fanout.tell,
         clock=clock,
         holder=holder,
     )
     return Inside(
         statuses=statuses,
-        loads=Loads(store=store, mirroring=writer, runner=runner, changed=changed),
+        loads=Loads(
+            store=store.Loads(outside.db), mirroring=writer, runner=runner, changed=changed
+        ),
         beacons=beacons,
         lighthouse=lighthouse,
         operators=Operators(
-            store=store,
+            roster=store.Roster(outside.db),
             statuses=statuses,
             presence=kit.presence,
             beacons=beacons,
@@ -184,7 +186,7 @@ def _wire(
         ),
         upkeep=Upkeep(
             seeder=kit.seeder,
-            leases=store,
+            leases=leases,
             holder=holder,
             settle_deactivated=statuses.settle_deactivated,
             changed=changed,

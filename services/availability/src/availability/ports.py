@@ -42,14 +42,16 @@ class Store(Protocol):
         """Return what Postgres knows of her; raises MitraUnknown."""
         ...
 
-    async def roster(
-        self, *, after: UUID | None, limit: int, online: bool | None
-    ) -> list[RosterRow]:
-        """Return mitras in the order of their ids."""
-        ...
-
     async def due(self, limit: int) -> list[UUID]:
         """Return mitras who are online although deactivated, as far as this look finds them."""
+        ...
+
+
+class Roster(Protocol):
+    """The operators' list."""
+
+    async def page(self, *, after: UUID | None, limit: int, online: bool | None) -> list[RosterRow]:
+        """Return mitras in the order of their ids."""
         ...
 
 

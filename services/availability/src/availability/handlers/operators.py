@@ -8,7 +8,7 @@ from uuid import UUID
 from availability.domain import RosterRow, Status
 from availability.handlers.beacon import Beacons, Lighthouse, Numbers
 from availability.handlers.statuses import Statuses
-from availability.ports import Store
+from availability.ports import Roster
 from common.db import Unavailable
 from common.log import get_logger
 from common.runner import Runner
@@ -32,7 +32,7 @@ class Operators:
     def __init__(
         self,
         *,
-        store: Store,
+        roster: Roster,
         statuses: Statuses,
         presence: Presence,
         beacons: Beacons,
@@ -40,7 +40,7 @@ class Operators:
         seeder: Seeder,
         runner: Runner,
     ) -> None:
-        self._store = store
+        self._roster = roster
         self._statuses = statuses
         self._presence = presence
         self._beacons = beacons
@@ -60,7 +60,7 @@ class Operators:
         self, *, after: UUID | None, limit: int, online: bool | None
     ) -> list[tuple[RosterRow, Reachability]]:
         """Return mitras in the order of their ids, each with what the mirror says of her now."""
-        rows = await self._store.roster(after=after, limit=limit, online=online)
+        rows = await self._roster.page(after=after, limit=limit, online=online)
         now = await self._presence.is_reachable([row.mitra_id for row in rows])
         return [(row, now[row.mitra_id]) for row in rows]
 

@@ -56,36 +56,5 @@ SELECT d.is_active, l.load, l.capacity
 FROM auth.mitra_directory_v1(ARRAY[$1::uuid]) AS d
 JOIN chat.mitra_load_v1(ARRAY[$1::uuid]) AS l ON l.mitra_id = d.mitra_id;
 
--- loads(mitras) — slots and capacity, with the version and the history of Postgres they belong to
-SELECT l.mitra_id, l.load, l.capacity, l.version, e.epoch
-FROM chat.mitra_load_v1($1::uuid[]) AS l CROSS JOIN pg_epoch AS e;
-
--- roster(after, limit, online) — mitras in the order of their ids, as operators see them
-WITH page AS MATERIALIZED (
-  SELECT mitra_id, went_online_at, offline_reason
-  FROM mitra_status
-  WHERE mitra_id > $1 AND ($3::boolean IS NULL OR is_online = $3)
-  ORDER BY mitra_id LIMIT $2
-), whom AS MATERIALIZED (
-  SELECT coalesce(array_agg(mitra_id), '{}') AS ids FROM page
-)
-SELECT page.mitra_id, d.display_name, r.is_online, r.is_active,
-       extract(epoch FROM clock_timestamp() - r.last_heartbeat_at)::float8 AS beat_age_seconds,
-       page.went_online_at, page.offline_reason, r.load, r.capacity
-FROM whom
-CROSS JOIN LATERAL mirror_rows_of_v1(whom.ids) AS r
-JOIN page ON page.mitra_id = r.mitra_id
-LEFT JOIN LATERAL auth.mitra_directory_v1(whom.ids) AS d ON d.mitra_id = r.mitra_id
-ORDER BY page.mitra_id;
-
 -- due(limit) — mitras who are online although deactivated, as far as this look finds them
 SELECT id FROM due_v1($1::integer);
-
--- hold(lease, holder, seconds) — take a free lease or keep our own; no row when another holds it
-INSERT INTO leases AS l (name, holder, expires_at)
-VALUES ($1, $2, clock_timestamp() + $3 * interval '1 second')
-ON CONFLICT (name) DO UPDATE
-SET holder = excluded.holder, expires_at = excluded.expires_at,
-    fence = l.fence + CASE WHEN l.holder = excluded.holder THEN 0 ELSE 1 END
-WHERE l.holder = excluded.holder OR l.expires_at <= clock_timestamp()
-RETURNING fence;

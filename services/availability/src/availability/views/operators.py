@@ -1,44 +1,11 @@
-"""What HTTP answers and reads."""
+"""What operators see: the numbers, the list, the reseed."""
 
 from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-
-class View(BaseModel):
-    """An answer."""
-
-    model_config = ConfigDict(frozen=True)
-
-
-class StatusView(View):
-    """A mitra's own status; `reasons` name what keeps her from getting requests."""
-
-    is_online: bool
-    reachable: bool
-    available: bool
-    load: int
-    capacity: int
-    last_heartbeat_at: AwareDatetime | None
-    reasons: list[Literal["offline", "deactivated", "stale", "full"]]
-    source: Literal["mirror", "postgres"]
-
-
-class HeartbeatView(View):
-    """The answer to a heartbeat; an app that was taken offline learns it here."""
-
-    is_online: bool
-    next_beat_seconds: float
-    server_time: AwareDatetime
-
-
-class BeaconView(View):
-    """What customers see before they ask to be paired."""
-
-    state: Literal["available", "all_busy", "none_online", "disabled"]
-    available: int
-    as_of: AwareDatetime
+from availability.views.base import View
 
 
 class SummaryView(View):

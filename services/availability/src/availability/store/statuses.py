@@ -1,27 +1,23 @@
-"""Availability's rows. Whoever acts on a mitra locks her row first, then reads the directory."""
+"""Statuses. Whoever acts on a mitra locks her row first, then reads the directory."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Final
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
 
-from availability.domain import Change, OfflineReason, RosterRow, Stale, Status
+from availability.domain import Change, OfflineReason, Stale, Status
 from availability.errors import MitraInactive, MitraUnknown
 from availability.events import MitraOffline, MitraOnline
+from availability.store.ages import age_of
+from availability.store.queries import QUERIES
 from common.clock import Clock
-from common.db import Database, Queries, Transaction
+from common.db import Database, Transaction
 from common.inbox import first_time
 from common.outbox import Outbox
-from mirror import LoadFact, Stamp
-
-QUERIES: Final = Queries.load(Path(__file__).with_name("queries.sql"))
-_NOBODY: Final = UUID(int=0)
 
 
-class Store:
+class Statuses:
     """The truth: who is online, since when, and when she last beat."""
 
     def __init__(
@@ -116,47 +112,10 @@ class Store:
         """Return what Postgres knows of her; raises MitraUnknown."""
         return await self._db.run(lambda tx: self._status(tx, mitra_id))
 
-    async def loads(self, mitra_ids: Sequence[UUID]) -> list[LoadFact]:
-        """Return the loads of these mitras, value and version from one statement."""
-        async with self._db.connection() as connection:
-            rows = await connection.fetch(QUERIES["loads"], list(mitra_ids))
-        return [
-            LoadFact(
-                row["mitra_id"], Stamp(row["epoch"], row["version"]), row["load"], row["capacity"]
-            )
-            for row in rows
-        ]
-
-    async def roster(
-        self, *, after: UUID | None, limit: int, online: bool | None
-    ) -> list[RosterRow]:
-        """Return mitras in the order of their ids."""
-        async with self._db.connection() as connection:
-            rows = await connection.fetch(QUERIES["roster"], after or _NOBODY, limit, online)
-        return [
-            RosterRow(
-                mitra_id=row["mitra_id"],
-                display_name=row["display_name"],
-                is_online=row["is_online"],
-                is_active=row["is_active"],
-                beat_age=_age(row["beat_age_seconds"]),
-                went_online_at=row["went_online_at"],
-                offline_reason=row["offline_reason"],
-                load=row["load"],
-                capacity=row["capacity"],
-            )
-            for row in rows
-        ]
-
     async def due(self, limit: int) -> list[UUID]:
         """Return mitras who are online although deactivated, as far as this look finds them."""
         async with self._db.connection() as connection:
             return [row["id"] for row in await connection.fetch(QUERIES["due"], limit)]
-
-    async def hold(self, lease: str, *, holder: UUID, seconds: float) -> bool:
-        """Take or keep a lease."""
-        async with self._db.connection() as connection:
-            return await connection.fetchval(QUERIES["hold"], lease, holder, seconds) is not None
 
     # --- inside a transaction ----------------------------------------------------------------
 
@@ -208,7 +167,7 @@ class Store:
                 mitra_id=mitra_id,
                 is_online=row["is_online"],
                 is_active=row["is_active"],
-                beat_age=_age(row["beat_age_seconds"]),
+                beat_age=age_of(row["beat_age_seconds"]),
                 load=row["load"],
                 capacity=row["capacity"],
                 source="postgres",
@@ -225,7 +184,3 @@ class Store:
             capacity=row["capacity"],
             source="postgres",
         )
-
-
-def _age(seconds: float | None) -> timedelta | None:
-    return None if seconds is None else timedelta(seconds=max(0.0, seconds))

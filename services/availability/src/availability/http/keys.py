@@ -1,0 +1,15 @@
+"""Where a route finds what it hands over to."""
+
+from datetime import timedelta
+
+from aiohttp import web
+
+from availability.handlers import Beacons, Operators, Statuses
+from common.clock import Clock
+
+STATUSES = web.AppKey("statuses", Statuses)
+BEACONS = web.AppKey("beacons", Beacons)
+OPERATORS = web.AppKey("operators", Operators)
+CLOCK = web.AppKey("clock", Clock)
+FRESH_LIMIT = web.AppKey("fresh_limit", timedelta)
+NEXT_BEAT = web.AppKey("next_beat_seconds", float)

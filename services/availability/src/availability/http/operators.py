@@ -1,0 +1,74 @@
+"""The control center's routes: numbers, list, force-offline, reseed."""
+
+from uuid import UUID
+
+from availability import errors
+from availability.http.keys import CLOCK, OPERATORS
+from availability.http.render import moment, status_view
+from availability.views.operators import ReseedView, RosterQuery, RosterView, SummaryView
+from availability.views.statuses import StatusView
+from common.web import Context, Page, Reply, Routes
+
+ROUTES = Routes(tag="control")
+
+
+@ROUTES.get("/api/control/availability/summary", roles={"operator"})
+async def read_summary(ctx: Context) -> SummaryView:
+    """Return the dashboard's numbers."""
+    summary = await ctx.app[OPERATORS].summary()
+    counts = summary.numbers.counts
+    return SummaryView(
+        online=counts.online,
+        reachable=counts.reachable,
+        available=counts.available,
+        busy=counts.busy,
+        as_of=summary.numbers.beacon.as_of,
+        source=counts.source,
+        loads=None if summary.loads is None else dict(summary.loads),
+        loads_as_of=summary.loads_as_of,
+    )
+
+
+@ROUTES.get("/api/control/availability/mitras", roles={"operator"})
+async def list_mitras(ctx: Context, query: RosterQuery) -> Page[RosterView]:
+    """List mitras with their status."""
+    rows = await ctx.app[OPERATORS].roster(
+        after=query.cursor, limit=query.limit, online=query.online
+    )
+    now = ctx.app[CLOCK].now()
+    items = [
+        RosterView(
+            mitra_id=row.mitra_id,
+            display_name=row.display_name,
+            is_online=row.is_online,
+            is_active=row.is_active,
+            reachable=there.reachable,
+            available=there.available,
+            load=row.load,
+            capacity=row.capacity,
+            last_heartbeat_at=moment(now, row.beat_age),
+            went_online_at=row.went_online_at,
+            offline_reason=row.offline_reason,
+        )
+        for row, there in rows
+    ]
+    is_full = len(items) == query.limit
+    return Page(items=items, next_cursor=str(items[-1].mitra_id) if is_full else None)
+
+
+@ROUTES.post(
+    "/api/control/availability/mitras/{mitra_id}/force-offline",
+    roles={"operator"},
+    raises=(errors.MitraUnknown,),
+)
+async def force_offline(ctx: Context, mitra_id: UUID) -> StatusView:
+    """Take a mitra offline; she may go online again."""
+    status = await ctx.app[OPERATORS].force_offline(mitra_id, operator_id=ctx.caller.user_id)
+    return status_view(ctx, status)
+
+
+@ROUTES.post("/api/control/availability/reseed", roles={"operator"}, status=202)
+async def reseed(ctx: Context) -> Reply[ReseedView]:
+    """Rebuild the mirror from Postgres; runs in the background."""
+    ctx.app[OPERATORS].reseed(operator_id=ctx.caller.user_id)
+    return Reply(ReseedView(state="started"))

@@ -1,0 +1,42 @@
+"""A mitra's own routes: her status and her heartbeat."""
+
+from availability import errors
+from availability.http.keys import CLOCK, NEXT_BEAT, STATUSES
+from availability.http.render import status_view
+from availability.views.statuses import HeartbeatView, StatusView
+from common.web import Context, Routes
+
+ROUTES = Routes(tag="mitra")
+
+
+@ROUTES.get("/api/mitra/status", roles={"mitra"}, raises=(errors.MitraUnknown,))
+async def read_status(ctx: Context) -> StatusView:
+    """Return her status, and what keeps her from getting requests."""
+    return status_view(ctx, await ctx.app[STATUSES].status(ctx.caller.user_id))
+
+
+@ROUTES.post(
+    "/api/mitra/status/online",
+    roles={"mitra"},
+    raises=(errors.MitraInactive, errors.MitraUnknown),
+)
+async def go_online(ctx: Context) -> StatusView:
+    """Go online; doing it again counts as a heartbeat."""
+    status = await ctx.app[STATUSES].go_online(ctx.caller.user_id, login_id=ctx.caller.login_id)
+    return status_view(ctx, status)
+
+
+@ROUTES.post("/api/mitra/status/offline", roles={"mitra"}, raises=(errors.MitraUnknown,))
+async def go_offline(ctx: Context) -> StatusView:
+    """Go offline; sessions under way go on."""
+    return status_view(ctx, await ctx.app[STATUSES].go_offline(ctx.caller.user_id, reason="self"))
+
+
+@ROUTES.post("/api/mitra/status/heartbeat", roles={"mitra"}, raises=(errors.MitraInactive,))
+async def beat(ctx: Context) -> HeartbeatView:
+    """Say "still here"; learn whether she still counts as online."""
+    return HeartbeatView(
+        is_online=await ctx.app[STATUSES].beat(ctx.caller.user_id),
+        next_beat_seconds=ctx.app[NEXT_BEAT],
+        server_time=ctx.app[CLOCK].now(),
+    )

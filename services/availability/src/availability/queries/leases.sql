@@ -1,0 +1,8 @@
+-- hold(lease, holder, seconds) — take a free lease or keep our own; no row when another holds it
+INSERT INTO leases AS l (name, holder, expires_at)
+VALUES ($1, $2, clock_timestamp() + $3 * interval '1 second')
+ON CONFLICT (name) DO UPDATE
+SET holder = excluded.holder, expires_at = excluded.expires_at,
+    fence = l.fence + CASE WHEN l.holder = excluded.holder THEN 0 ELSE 1 END
+WHERE l.holder = excluded.holder OR l.expires_at <= clock_timestamp()
+RETURNING fence;

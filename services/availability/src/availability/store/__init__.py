@@ -1,0 +1,9 @@
+"""Availability's rows in Postgres, a class a noun."""
+
+from availability.store.leases import Leases
+from availability.store.loads import Loads
+from availability.store.queries import QUERIES
+from availability.store.roster import Roster
+from availability.store.statuses import Statuses
+
+__all__ = ["QUERIES", "Leases", "Loads", "Roster", "Statuses"]

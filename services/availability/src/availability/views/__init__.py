@@ -1,0 +1,1 @@
+"""What HTTP answers and reads, a file a noun."""

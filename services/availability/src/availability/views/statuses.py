@@ -1,0 +1,28 @@
+"""What a mitra is told of herself."""
+
+from typing import Literal
+
+from pydantic import AwareDatetime
+
+from availability.views.base import View
+
+
+class StatusView(View):
+    """A mitra's own status; `reasons` name what keeps her from getting requests."""
+
+    is_online: bool
+    reachable: bool
+    available: bool
+    load: int
+    capacity: int
+    last_heartbeat_at: AwareDatetime | None
+    reasons: list[Literal["offline", "deactivated", "stale", "full"]]
+    source: Literal["mirror", "postgres"]
+
+
+class HeartbeatView(View):
+    """The answer to a heartbeat; an app that was taken offline learns it here."""
+
+    is_online: bool
+    next_beat_seconds: float
+    server_time: AwareDatetime
