@@ -50,7 +50,7 @@ logs: $(VENV)/ready ## Show the log of one service: make logs S=pairing
 
 # ---- proving it ----
 
-.PHONY: test check fmt trace contract coverage
+.PHONY: test check fmt trace contract coverage bench
 test: $(VENV)/ready ## Run every test against real servers that it starts itself
 	@$(RUN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
@@ -69,6 +69,9 @@ trace: $(VENV)/ready ## Print every promise with the tests that prove it
 
 contract: $(VENV)/ready ## Write each service's OpenAPI, AsyncAPI and examples anew
 	@for s in $(SERVICES); do $(RUN)/python -m $$s contract || exit 1; done
+
+bench: $(VENV)/ready ## Measure the hot paths beside their floors and peers: make bench ONLY=G8,G9
+	@$(RUN)/python -m tests.bench $(if $(ONLY),--only $(ONLY)) $(JSON) $(ARGS)
 
 coverage: $(VENV)/ready ## Run the tests and say which lines they never reach
 	@$(RUN)/coverage run -m pytest $(ARGS) && $(RUN)/coverage report

@@ -1,0 +1,1 @@
+"""The goals, one module a group that is measured together."""
