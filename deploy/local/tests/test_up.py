@@ -118,6 +118,15 @@ async def _tiers(up: Up) -> list[dict[str, object]]:
         return (await answer.json())["tiers"]  # type: ignore[no-any-return]  # the route's shape
 
 
+async def test_a_second_operator_of_that_name_is_refused_in_words(up: Up) -> None:
+    """A person reads a sentence, not auth's JSON."""
+    email = up.told["operator"]["email"]
+    code, output = await up.temani("operator", "create", "--email", email)
+    assert code != 0
+    assert "There is an operator with this e-mail address already." in output
+    assert "{" not in output
+
+
 async def test_a_second_up_says_where_the_first_is(up: Up) -> None:
     """The same folder is not used twice at once."""
     code, output = await up.temani("up")

@@ -10,7 +10,12 @@ from temani.keys import Keys
 
 
 class OperatorFailed(Exception):
-    """Auth refused to create the operator; the message carries its words."""
+    """Auth refused to create the operator; the message carries its words, `code` its reason."""
+
+    def __init__(self, words: str) -> None:
+        refusal = _refusal(words)
+        super().__init__(refusal.get("detail", words))
+        self.code = refusal.get("code")
 
 
 async def ensure(folder: Path, env: Mapping[str, str], keys: Keys) -> None:
@@ -23,7 +28,7 @@ async def ensure(folder: Path, env: Mapping[str, str], keys: Keys) -> None:
         await create(env, email=keys.operator_email, password=keys.operator_password)
     except OperatorFailed as failed:
         # The same data behind another port: the operator of this folder is in it already.
-        if "operator_exists" not in str(failed):
+        if failed.code != "operator_exists":
             raise
     made.write_text(database)
     made.chmod(0o600)
@@ -55,3 +60,12 @@ async def create(
     lines = output.decode().strip().splitlines()
     answer: dict[str, str] = json.loads(lines[-1]) if lines else {}
     return answer
+
+
+def _refusal(words: str) -> dict[str, str]:
+    """Read auth's last line, which is JSON when it refused and anything else when it broke."""
+    try:
+        found = json.loads(words.splitlines()[-1])
+    except (ValueError, IndexError):
+        return {}
+    return found if isinstance(found, dict) else {}
