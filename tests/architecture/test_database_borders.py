@@ -26,6 +26,7 @@ READ_AND_WRITE = {
 # a line here that is not granted: the list is the truth for readers.
 PUBLISHED: dict[str, set[str]] = {
     "auth.mitra_directory_v1": {"availability", "pairing", "chat", "sweeper"},
+    "auth.mitra_directory_v2": {"availability"},
     "auth.customer_directory_v1": {"pairing", "chat"},
     "auth.revoked_logins_v1": {"availability", "pairing", "chat", "sweeper"},
     "auth.due_v1": {"sweeper"},
@@ -41,6 +42,7 @@ PUBLISHED: dict[str, set[str]] = {
     "pairing.reopen_request_v1": {"chat"},
     "pairing.due_v1": {"sweeper"},
     "chat.mitra_load_v1": {"availability", "pairing"},
+    "chat.mitra_load_v2": {"availability"},
     "chat.tier_v1": {"pairing"},
     "chat.open_session_v1": {"pairing"},
     "chat.session_of_request_v1": {"pairing"},

@@ -11,10 +11,12 @@ from common.ids import new_id
 
 _NEIGHBOURS = """
 CREATE TABLE auth.people (
-    mitra_id uuid PRIMARY KEY, is_active boolean NOT NULL, version bigint NOT NULL
+    mitra_id uuid PRIMARY KEY, is_active boolean NOT NULL, version bigint NOT NULL,
+    changed_at timestamptz DEFAULT clock_timestamp()
 );
 CREATE TABLE chat.loads (
-    mitra_id uuid PRIMARY KEY, load int NOT NULL, capacity int NOT NULL, version bigint NOT NULL
+    mitra_id uuid PRIMARY KEY, load int NOT NULL, capacity int NOT NULL, version bigint NOT NULL,
+    changed_at timestamptz DEFAULT clock_timestamp()
 );
 CREATE FUNCTION auth.mitra_directory_v1(p_mitras uuid[])
 RETURNS TABLE (mitra_id uuid, display_name text, is_active boolean, version bigint)
@@ -28,6 +30,19 @@ LANGUAGE sql STABLE SECURITY DEFINER AS $$
     SELECT u.mitra_id, coalesce(l.load, 0), coalesce(l.capacity, 3), coalesce(l.version, 0)
     FROM (SELECT DISTINCT mitra_id FROM unnest(p_mitras) AS one (mitra_id)) AS u
     LEFT JOIN chat.loads AS l ON l.mitra_id = u.mitra_id
+$$;
+CREATE FUNCTION auth.mitra_directory_v2(p_mitras uuid[])
+RETURNS TABLE (mitra_id uuid, display_name text, is_active boolean, version bigint,
+               changed_at timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER AS $$
+    SELECT d.mitra_id, d.display_name, d.is_active, d.version, p.changed_at
+    FROM auth.mitra_directory_v1(p_mitras) AS d JOIN auth.people AS p ON p.mitra_id = d.mitra_id
+$$;
+CREATE FUNCTION chat.mitra_load_v2(p_mitras uuid[])
+RETURNS TABLE (mitra_id uuid, load int, capacity int, version bigint, changed_at timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER AS $$
+    SELECT one.mitra_id, one.load, one.capacity, one.version, l.changed_at
+    FROM chat.mitra_load_v1(p_mitras) AS one LEFT JOIN chat.loads AS l ON l.mitra_id = one.mitra_id
 $$;
 CREATE FUNCTION auth.revoked_logins_v1(p_logins uuid[]) RETURNS TABLE (login_id uuid)
 LANGUAGE sql STABLE AS $$ SELECT NULL::uuid WHERE false $$;
@@ -87,7 +102,8 @@ class World:
         await self._admin.execute(
             "UPDATE availability.mitra_status SET is_online = true, version = version + 1,"
             " went_online_at = clock_timestamp() - $2 * interval '1 second',"
-            " last_heartbeat_at = clock_timestamp() - $2 * interval '1 second'"
+            " last_heartbeat_at = clock_timestamp() - $2 * interval '1 second',"
+            " changed_at = clock_timestamp() - $2 * interval '1 second'"
             " WHERE mitra_id = $1",
             mitra_id,
             float(beat_age),
@@ -96,15 +112,16 @@ class World:
     async def offline(self, mitra_id: UUID) -> None:
         """Set her offline."""
         await self._admin.execute(
-            "UPDATE availability.mitra_status SET is_online = false, version = version + 1"
-            " WHERE mitra_id = $1",
+            "UPDATE availability.mitra_status SET is_online = false, version = version + 1,"
+            " changed_at = clock_timestamp() WHERE mitra_id = $1",
             mitra_id,
         )
 
     async def active(self, mitra_id: UUID, *, active: bool) -> None:
         """Switch her off or on."""
         await self._admin.execute(
-            "UPDATE auth.people SET is_active = $2, version = version + 1 WHERE mitra_id = $1",
+            "UPDATE auth.people SET is_active = $2, version = version + 1,"
+            " changed_at = clock_timestamp() WHERE mitra_id = $1",
             mitra_id,
             active,
         )
@@ -112,8 +129,8 @@ class World:
     async def load(self, mitra_id: UUID, load: int, *, capacity: int = 3) -> None:
         """Set how many slots of how many her sessions hold."""
         await self._admin.execute(
-            "UPDATE chat.loads SET load = $2, capacity = $3, version = version + 1"
-            " WHERE mitra_id = $1",
+            "UPDATE chat.loads SET load = $2, capacity = $3, version = version + 1,"
+            " changed_at = clock_timestamp() WHERE mitra_id = $1",
             mitra_id,
             load,
             capacity,
