@@ -8,10 +8,10 @@ from libs.mirror.tests.stage import Stage
 
 from common.clock import SystemClock
 from common.db import Database
-from mirror import Limits, MirrorUnavailable, open_mirror
+from mirror import Drift, Limits, Mended, MirrorUnavailable, open_mirror
 from mirror.seeding import Seeder
 from mirror.truth import Truth
-from mirror.values import Drift, MirrorRow
+from mirror.values import MirrorRow
 
 
 class Paused(Truth):
@@ -118,6 +118,10 @@ async def test_the_reconcile_heals_and_counts_drift(stage: Stage) -> None:
     step = await stage.kit.seeder.reconcile()
 
     assert (step.applied.newer, step.applied.healed) == (1, 1)
+    assert set(step.applied.mended) == {
+        Mended(missed, "online", "missed", "False", "True"),
+        Mended(damaged, "active", "wrong", "False", "True"),
+    }
     assert step.turned
     assert await stage.kit.seeder.diff() == []
     assert (await stage.kit.mirror.counts()).available == 2

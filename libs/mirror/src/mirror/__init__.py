@@ -4,23 +4,20 @@ from mirror.beating import Beats
 from mirror.errors import MirrorUnavailable
 from mirror.kit import MirrorKit, open_mirror
 from mirror.mirror import Mirror
+from mirror.outcomes import Applied, Drift, Mended, MirrorState, Reconciled, Seeded
 from mirror.ports import Presence
 from mirror.seeding import Seeder
 from mirror.truth import record_beats
 from mirror.values import (
-    Applied,
     BeatCursor,
     BeatOutcome,
     BeatPage,
     Candidate,
     Counts,
-    Drift,
     Limits,
     LoadFact,
     MitraStatus,
     Reachability,
-    Reconciled,
-    Seeded,
     StaleMitra,
     StalePage,
     Stamp,
@@ -37,8 +34,10 @@ __all__ = [
     "Drift",
     "Limits",
     "LoadFact",
+    "Mended",
     "Mirror",
     "MirrorKit",
+    "MirrorState",
     "MirrorUnavailable",
     "MitraStatus",
     "Presence",

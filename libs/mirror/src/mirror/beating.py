@@ -13,8 +13,9 @@ from common.log import get_logger
 from common.runner import Runner
 from mirror.errors import MirrorUnavailable
 from mirror.mirror import BEAT_BATCH, Mirror
+from mirror.outcomes import Applied
 from mirror.truth import record_beats
-from mirror.values import Applied, BeatOutcome
+from mirror.values import BeatOutcome
 
 _log = get_logger("mirror")
 _beats = Counter("mirror_beats_total", "Beats received", ["outcome", "source"])

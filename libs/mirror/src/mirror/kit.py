@@ -1,20 +1,20 @@
 """What a service gets: opened once, in its app.py."""
 
-import contextlib
 from dataclasses import dataclass
 
 from common.clock import Clock
 from common.db import Database
 from common.runner import Runner
 from mirror.beating import Beats
-from mirror.errors import MirrorUnavailable
 from mirror.fallback import Bulkhead, WithFallback
 from mirror.link import Link
 from mirror.mirror import Mirror
+from mirror.outcomes import MirrorState
 from mirror.ports import Presence
 from mirror.seeding import Seeder
 from mirror.truth import SqlPresence, Truth
 from mirror.values import Limits
+from mirror.watch import SECONDS, Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,11 @@ class MirrorKit:
     beats: Beats
     mirror: Mirror
     seeder: Seeder
+    watch: Watch
+
+    def state(self) -> MirrorState:
+        """Return whether the mirror answers, as of the last look (each second)."""
+        return self.watch.state
 
 
 async def open_mirror(
@@ -41,12 +46,9 @@ async def open_mirror(
     )
     beats = Beats(mirror=mirror, db=db, heal=seeder.heal, runner=runner, clock=clock)
 
-    async def learn_clock() -> None:
-        with contextlib.suppress(MirrorUnavailable):
-            await link.learn_clock()
-
+    watch = Watch(mirror=mirror, clock=clock)
+    await watch.look()
     if valkey_url is not None:
-        await learn_clock()
-        runner.every("mirror_clock", 1.0, learn_clock)
+        runner.every("mirror_watching", SECONDS, watch.look)
     runner.on_stop(link.close)
-    return MirrorKit(presence=presence, beats=beats, mirror=mirror, seeder=seeder)
+    return MirrorKit(presence=presence, beats=beats, mirror=mirror, seeder=seeder, watch=watch)

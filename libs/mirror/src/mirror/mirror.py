@@ -7,14 +7,14 @@ from typing import Final, TypeVar
 from uuid import UUID
 
 from common.clock import Clock
+from mirror import facts as packing
 from mirror import keys, scripts
 from mirror.errors import MirrorUnavailable
 from mirror.link import Link, Server
+from mirror.outcomes import Applied
 from mirror.scripts import Script
 from mirror.sentinel import Sentinel
 from mirror.values import (
-    ActiveFact,
-    Applied,
     BeatCursor,
     BeatOutcome,
     BeatPage,
@@ -22,9 +22,7 @@ from mirror.values import (
     Counts,
     Fact,
     Limits,
-    LoadFact,
     MitraStatus,
-    OnlineFact,
     Reachability,
     Seed,
     StaleMitra,
@@ -185,16 +183,8 @@ class Mirror:
         now = read_at * 1000 + server.offset_ms
         total = Applied()
         for part in _parts(facts, _SLICE * 3):
-            args: list[Argument] = []
-            for fact in part:
-                args += _fact_args(fact, now)
-            (states, wrong), _ = await self._link.run(scripts.APPLY, args)
-            total += Applied(
-                refused=states.count(b"0"),
-                newer=states.count(b"1"),
-                same=states.count(b"2"),
-                healed=states.count(b"3") + wrong.count(b"1"),
-            )
+            reply, _ = await self._link.run(scripts.APPLY, packing.arguments(part, now))
+            total += packing.applied(part, *reply)
         return total
 
     async def tell_snapshot(self, body: bytes) -> None:
@@ -219,7 +209,7 @@ class Mirror:
     async def _ask(self, script: Script, *args: Argument) -> Sequence[Reply]:
         answer, server = await self._link.run(script, args)
         if answer is None:
-            raise MirrorUnavailable("it was never seeded")
+            raise MirrorUnavailable("it was never seeded", state="seeding")
         self.sentinel.check(answer[0], run_id=server.run_id)
         return answer  # type: ignore[no-any-return]  # a list by the script's contract
 
@@ -230,18 +220,6 @@ class Mirror:
         silent_since = last + self._limits.gap_ms
         started = silent_since if now > silent_since else 0
         return max(since, ended, started) + self._limits.grace_ms
-
-
-def _fact_args(fact: Fact, now: float) -> tuple[Argument, ...]:
-    mitra_id, stamp = str(fact.mitra_id), fact.stamp
-    match fact:
-        case OnlineFact(is_online=is_online, beat_age_ms=age):
-            beat = 0 if age is None else int(now - age)
-            return (mitra_id, b"o", stamp.pg_epoch, stamp.version, int(is_online), beat)
-        case ActiveFact(is_active=is_active):
-            return (mitra_id, b"a", stamp.pg_epoch, stamp.version, int(is_active), 0)
-        case LoadFact(load=load, capacity=capacity):
-            return (mitra_id, b"l", stamp.pg_epoch, stamp.version, f"{load}/{capacity}", 0)
 
 
 def _load(stored: bytes) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
@@ -17,8 +17,9 @@ from mirror import keys, scripts, sentinel
 from mirror.errors import MirrorUnavailable
 from mirror.link import Link
 from mirror.mirror import Mirror
+from mirror.outcomes import Applied, Drift, Reconciled, Seeded
 from mirror.truth import Truth
-from mirror.values import Applied, Drift, Fact, MirrorRow, Reconciled, Seed, Seeded
+from mirror.values import Fact, MirrorRow, Seed
 from mirror.wire import Argument
 
 _log = get_logger("mirror")
@@ -184,7 +185,14 @@ class Seeder:
         )
         if not written:
             raise MirrorUnavailable("it was emptied while it was seeded")
-        return Seeded(len(seen), applied, ghosts, self._clock.monotonic() - started)
+        # What a reseed brings into an empty mirror was not drift.
+        held = tuple(one for one in applied.mended if one.held is not None)
+        return Seeded(
+            mitras=len(seen),
+            applied=replace(applied, mended=held),
+            ghosts=ghosts,
+            seconds=self._clock.monotonic() - started,
+        )
 
     async def _since(self) -> int:
         """Return since when this is a mirror: a reseed of a good one makes no beat less true."""
@@ -212,7 +220,7 @@ class Seeder:
             return Applied()
         self._mirror.sentinel.expect(max(row.online.stamp.pg_epoch for row in rows))
         facts: list[Fact] = [fact for row in rows for fact in row.facts()]
-        applied = await self._mirror.apply(facts, read_at=read_at)
+        applied = _that_mattered(await self._mirror.apply(facts, read_at=read_at), rows)
         if applied.healed:
             _healed.inc(applied.healed)
         return applied
@@ -277,6 +285,18 @@ class Seeder:
                 if held != true
             ]
         return found
+
+
+def _that_mattered(applied: Applied, rows: Sequence[MirrorRow]) -> Applied:
+    """Leave out of `mended` what was not there and is not missed by anybody."""
+    absent = {row.mitra_id for row in rows if not row.online.is_online}
+    mended = tuple(
+        one
+        for one in applied.mended
+        if one.held is not None
+        or not (one.mitra_id in absent or (one.fact == "active" and one.true == "True"))
+    )
+    return replace(applied, mended=mended)
 
 
 @dataclass(slots=True)

@@ -29,11 +29,13 @@ class Sentinel:
             return
         seed = parse(raw)
         if seed.schema != SCHEMA:
-            raise MirrorUnavailable("it has another layout")
+            raise MirrorUnavailable("it has another layout", state="seeding")
         if seed.run_id != run_id:
-            raise MirrorUnavailable("it was seeded into another server process")
+            raise MirrorUnavailable("it was seeded into another server process", state="seeding")
         if seed.pg_epoch < self._pg_epoch:
-            raise MirrorUnavailable("it was seeded from an older history of Postgres")
+            raise MirrorUnavailable(
+                "it was seeded from an older history of Postgres", state="seeding"
+            )
         self._pg_epoch = seed.pg_epoch
         self._raw, self.seed = raw, seed
 
@@ -44,7 +46,7 @@ def parse(raw: bytes) -> Seed:
         schema, pg_epoch, seeding_id, run_id, since, seeded = raw.decode().split(" ")
         return Seed(int(schema), int(pg_epoch), seeding_id, run_id, int(since), int(seeded))
     except ValueError as error:
-        raise MirrorUnavailable("its sentinel cannot be read") from error
+        raise MirrorUnavailable("its sentinel cannot be read", state="seeding") from error
 
 
 def write(seed: Seed) -> str:

@@ -163,24 +163,6 @@ class MirrorRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
-    """What a batch of facts did: each was refused as older, newer, the same, or a healed drift."""
-
-    refused: int = 0
-    newer: int = 0
-    same: int = 0
-    healed: int = 0
-
-    def __add__(self, other: "Applied") -> "Applied":
-        return Applied(
-            refused=self.refused + other.refused,
-            newer=self.newer + other.newer,
-            same=self.same + other.same,
-            healed=self.healed + other.healed,
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class Seed:
     """The sentinel: which seeding, of which Postgres history, into which server process.
 
@@ -194,41 +176,6 @@ class Seed:
     run_id: str
     since_ms: int
     seeded_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Seeded:
-    """What a reseed did: mitras read, what it changed, strangers removed, seconds it took."""
-
-    mitras: int
-    applied: Applied
-    ghosts: int
-    seconds: float
-
-    @property
-    def healed(self) -> int:
-        """Return how many facts were wrong in the mirror."""
-        return self.applied.newer + self.applied.healed + self.ghosts
-
-
-@dataclass(frozen=True, slots=True)
-class Reconciled:
-    """One step of the rolling reconcile; `barred`: online although deactivated."""
-
-    mitras: int
-    applied: Applied
-    barred: Sequence[UUID]
-    turned: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """One fact in which the mirror and Postgres differ."""
-
-    mitra_id: UUID
-    fact: Literal["online", "active", "load", "available", "stranger"]
-    mirror: str | None
-    postgres: str | None
 
 
 @dataclass(frozen=True, slots=True)

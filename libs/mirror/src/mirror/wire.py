@@ -7,7 +7,7 @@ on the same wire is late, too; nothing is retried here.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from libvalkey import Reader, ReplyError, pack_command
 
@@ -37,8 +37,8 @@ class Wire(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are no subclass of asyncio's.
+        self._transport = cast("asyncio.Transport", transport)
 
     def send(self, command: Sequence[Argument]) -> "asyncio.Future[Reply]":
         """Queue a command for the end of this tick; the future gets its reply or WireLost."""

@@ -3,13 +3,14 @@
 -- ARGV per fact, facts of one mitra together: id, fact, epoch, version, value, beat
 --   fact o: value 1|0, beat in ms (0: none)   a: value 1|0   l: value load/capacity
 -- Equal versions carry equal values, so an equal one is written again: that heals drift.
--- Returns per fact 0 refused as older, 1 newer, 2 the same, 3 healed; and per mitra in order
--- 1 where the kept answer was wrong although no fact had changed.
+-- Returns per fact 0 refused as older, 1 newer, 2 the same, 3 healed; per mitra in order 1 where the
+-- kept answer lacked her and 2 where it held her wrongly although no fact had changed; and the value
+-- held before for each 1 and 3 in order ('' for none).
 local ONLINE, AVAILABLE, DEACTIVATED, LOAD, VERSIONS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 
 local function compare(field, epoch, version)
   local stored = server.call('HGET', VERSIONS, field)
-  if not stored then return 1 end
+  if not stored then return 1, true end
   local dot = string.find(stored, '.', 1, true)
   local e, v = tonumber(string.sub(stored, 1, dot - 1)), tonumber(string.sub(stored, dot + 1))
   if epoch ~= e then return epoch > e and 1 or -1 end
@@ -17,27 +18,28 @@ local function compare(field, epoch, version)
   return version > v and 1 or -1
 end
 
+-- Each writes a value and returns the one before.
 local write = {}
 
 function write.o(id, value, beat)
-  local before = server.call('ZSCORE', ONLINE, id)
-  if value == '0' then
+  local before = server.call('ZSCORE', ONLINE, id) and '1' or '0'
+  if value == '1' then
+    server.call('ZADD', ONLINE, 'GT', beat, id)
+  elseif before == '1' then
     server.call('ZREM', ONLINE, id)
-    return before and true or false
   end
-  server.call('ZADD', ONLINE, 'GT', beat, id)
-  return not before
+  return before
 end
 
 function write.a(id, value)
-  if value == '0' then return server.call('SADD', DEACTIVATED, id) == 1 end
-  return server.call('SREM', DEACTIVATED, id) == 1
+  if value == '0' then return server.call('SADD', DEACTIVATED, id) == 1 and '1' or '0' end
+  return server.call('SREM', DEACTIVATED, id) == 1 and '0' or '1'
 end
 
 function write.l(id, value)
-  if server.call('HGET', LOAD, id) == value then return false end
-  server.call('HSET', LOAD, id, value)
-  return true
+  local before = server.call('HGET', LOAD, id)
+  if before ~= value then server.call('HSET', LOAD, id, value) end
+  return before or ''
 end
 
 local function recompute(id)
@@ -57,37 +59,42 @@ local function recompute(id)
       wanted = false
     end
   end
-  if wanted == kept then return false end
+  if wanted == kept then return 0 end
   if wanted then
     server.call('ZADD', AVAILABLE, wanted, id)
-  else
-    server.call('ZREM', AVAILABLE, id)
+    return kept and 0 or 1
   end
-  return not (wanted and kept)
+  server.call('ZREM', AVAILABLE, id)
+  return 2
 end
 
-local facts, answers = {}, {}
+local facts, answers, held = {}, {}, {}
 local i, n = 1, #ARGV
 while i <= n do
   local id, quiet = ARGV[i], true
   while i <= n and ARGV[i] == id do
     local fact, epoch, version = ARGV[i + 1], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
     local field = id .. ':' .. fact
-    local order = compare(field, epoch, version)
+    local order, unknown = compare(field, epoch, version)
     if order < 0 then
       facts[#facts + 1] = 0
     else
-      local changed = write[fact](id, ARGV[i + 4], ARGV[i + 5])
+      local value = ARGV[i + 4]
+      local before = write[fact](id, value, ARGV[i + 5])
       if order > 0 then
         server.call('HSET', VERSIONS, field, ARGV[i + 2] .. '.' .. ARGV[i + 3])
         facts[#facts + 1], quiet = 1, false
+        held[#held + 1] = unknown and '' or before
+      elseif before ~= value then
+        facts[#facts + 1], quiet = 3, false
+        held[#held + 1] = before
       else
-        facts[#facts + 1] = changed and 3 or 2
-        quiet = quiet and not changed
+        facts[#facts + 1] = 2
       end
     end
     i = i + 6
   end
-  answers[#answers + 1] = (recompute(id) and quiet) and 1 or 0
+  local wrong = recompute(id)
+  answers[#answers + 1] = quiet and wrong or 0
 end
-return {table.concat(facts), table.concat(answers)}
+return {table.concat(facts), table.concat(answers), held}

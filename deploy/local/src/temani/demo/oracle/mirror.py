@@ -8,7 +8,8 @@ from common.db import Database, Unavailable
 from common.runner import Runner
 from mirror.errors import MirrorUnavailable
 from mirror.kit import open_mirror
-from mirror.values import Drift, Limits
+from mirror.outcomes import Drift
+from mirror.values import Limits
 
 SETTLE_SECONDS = 10.0
 

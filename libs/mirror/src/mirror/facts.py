@@ -1,0 +1,77 @@
+"""Facts on their way into Valkey, and what the script says became of them."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Final
+
+from mirror.outcomes import Applied, FactName, Mended
+from mirror.values import ActiveFact, Fact, LoadFact, OnlineFact
+from mirror.wire import Argument
+
+_NEWER: Final = ord("1")
+_HEALED: Final = ord("3")
+_LACKED: Final = ord("1")
+_NAMES: Final[dict[type[Fact], FactName]] = {
+    OnlineFact: "online",
+    ActiveFact: "active",
+    LoadFact: "load",
+}
+_LETTERS: Final[dict[type[Fact], bytes]] = {OnlineFact: b"o", ActiveFact: b"a", LoadFact: b"l"}
+_TRUTH: Final = {"1": "True", "0": "False"}
+
+
+def arguments(facts: Sequence[Fact], now: float) -> list[Argument]:
+    """Write facts for the script; ages of beats count back from `now`, ms on Valkey's clock."""
+    args: list[Argument] = []
+    for fact in facts:
+        stamp = fact.stamp
+        args += (str(fact.mitra_id), _LETTERS[type(fact)], stamp.pg_epoch, stamp.version)
+        args += _value(fact, now)
+    return args
+
+
+def applied(facts: Sequence[Fact], states: bytes, kept: bytes, held: Sequence[bytes]) -> Applied:
+    """Read what became of these facts."""
+    changed = [*_changed(facts, states, held), *_kept(facts, kept)]
+    return Applied(
+        refused=states.count(b"0"),
+        newer=states.count(b"1"),
+        same=states.count(b"2"),
+        healed=states.count(b"3") + len(kept) - kept.count(b"0"),
+        mended=tuple(changed),
+    )
+
+
+def _value(fact: Fact, now: float) -> tuple[Argument, Argument]:
+    match fact:
+        case OnlineFact(is_online=is_online, beat_age_ms=age):
+            return (int(is_online), 0 if age is None else int(now - age))
+        case ActiveFact(is_active=is_active):
+            return (int(is_active), 0)
+        case LoadFact(load=load, capacity=capacity):
+            return (f"{load}/{capacity}", 0)
+
+
+def _changed(facts: Sequence[Fact], states: bytes, held: Sequence[bytes]) -> Iterator[Mended]:
+    before = iter(held)
+    for fact, state in zip(facts, states, strict=True):
+        if state not in (_NEWER, _HEALED):
+            continue
+        old, true = next(before).decode(), str(_value(fact, 0)[0])
+        if old != true:
+            yield Mended(
+                fact.mitra_id,
+                _NAMES[type(fact)],
+                "missed" if state == _NEWER else "wrong",
+                _TRUTH.get(old, old) or None,
+                _TRUTH.get(true, true),
+            )
+
+
+def _kept(facts: Sequence[Fact], kept: bytes) -> Iterator[Mended]:
+    # Facts of one mitra stand together: one digit for each such group.
+    groups = groupby(facts, key=lambda fact: fact.mitra_id)
+    for (mitra_id, _), digit in zip(groups, kept, strict=True):
+        if digit != ord("0"):
+            lacked = digit == _LACKED
+            yield Mended(mitra_id, "available", "kept_answer", str(not lacked), str(lacked))

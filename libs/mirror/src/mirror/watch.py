@@ -1,0 +1,46 @@
+"""Looks at the mirror each second, so that everybody may say how it is without asking it."""
+
+from typing import Final, get_args
+
+from prometheus_client import Gauge
+
+from common.clock import Clock
+from common.log import get_logger
+from mirror.errors import MirrorUnavailable
+from mirror.mirror import Mirror
+from mirror.outcomes import MirrorState, State
+
+_log = get_logger("mirror")
+_state = Gauge("mirror_state", "1 for the state the mirror is in", ["state"])
+
+SECONDS: Final = 1.0
+
+
+class Watch:
+    """Remembers in which state the mirror is, and since when."""
+
+    def __init__(self, *, mirror: Mirror, clock: Clock) -> None:
+        self._mirror = mirror
+        self._clock = clock
+        self._looked = False
+        self.state = MirrorState("away", None, clock.now())
+
+    async def look(self) -> None:
+        """Ask once, and learn Valkey's clock anew; never raises."""
+        try:
+            await self._mirror.learn_clock()
+            await self._mirror.seed()
+        except MirrorUnavailable as error:
+            self._note(error.state, error.reason)
+        else:
+            self._note("ok", None)
+
+    def _note(self, state: State, reason: str | None) -> None:
+        for name in get_args(State):
+            _state.labels(name).set(name == state)
+        if self._looked and state == self.state.state:
+            # The first reason is the one that tells most: later ones say "away a moment ago".
+            return
+        self._looked = True
+        self.state = MirrorState(state, reason, self._clock.now())
+        _log.info("mirror_state", state=state, reason=reason)

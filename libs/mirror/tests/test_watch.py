@@ -1,0 +1,36 @@
+"""How the mirror is, and since when: what operators see of it."""
+
+import pytest
+from libs.mirror.tests.stage import Stage
+
+from common.clock import SystemClock
+from mirror import Limits, open_mirror
+
+
+@pytest.mark.req("AV-08", "AV-15")
+async def test_the_state_follows_the_mirror(stage: Stage) -> None:
+    """Seeded: ok; emptied: seeding; seeded again: ok, each since its own moment."""
+    watch = stage.kit.watch
+    await watch.look()
+    first = stage.kit.state()
+    assert (first.state, first.reason) == ("ok", None)
+    await stage.raw.flushall()
+    await watch.look()
+    emptied = stage.kit.state()
+    assert (emptied.state, emptied.reason) == ("seeding", "it was never seeded")
+    assert emptied.since >= first.since
+    await watch.look()
+    assert stage.kit.state() is emptied
+    await stage.kit.seeder.mend()
+    await watch.look()
+
+    assert stage.kit.state().state == "ok"
+    assert stage.kit.state().since >= emptied.since
+
+
+async def test_without_a_valkey_the_mirror_is_away(stage: Stage) -> None:
+    """No address: Postgres answers, and the state says why."""
+    kit = await open_mirror(None, stage.db, stage.runner, SystemClock(), Limits())
+
+    assert (kit.state().state, kit.state().reason) == ("away", "no Valkey is configured")
+    assert (await kit.presence.counts()).source == "postgres"
