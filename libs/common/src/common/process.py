@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import uvloop
 from aiohttp import web
 from prometheus_client import Histogram
 
@@ -40,7 +41,8 @@ _BACKLOG = 1024
 def run_service(service: str, *, settings: S, build: Build[S]) -> int:
     """Run until SIGTERM or SIGINT and return the exit code."""
     runner = Runner()
-    with asyncio.Runner() as loop:
+    factory = uvloop.new_event_loop if settings.event_loop == "uvloop" else None
+    with asyncio.Runner(loop_factory=factory) as loop:
         code = loop.run(_live(service, settings=settings, build=build, runner=runner))
         if runner.stuck:
             # Closing the loop would wait for them for ever; everything else is closed.

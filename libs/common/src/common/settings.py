@@ -41,6 +41,8 @@ class ServiceSettings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console", "auto"] = "auto"
     environment: Literal["local", "test", "production"] = "local"
+    # asyncio: the standard library's own, slower, to tell a fault of uvloop from one of ours.
+    event_loop: Literal["uvloop", "asyncio"] = "uvloop"
     trusted_hops: Annotated[int, Field(ge=0, le=8)] = 1
     # Who may open sockets from a browser; empty: only pages of the same host.
     allowed_origins: tuple[str, ...] = ()
