@@ -128,6 +128,8 @@ async def test_stream_and_consumer(bus: Bus) -> None:
     assert baseline.CONSUMER_HANDLER_TIMEOUT < baseline.CONSUMER_ACK_WAIT / 2
     rounds = baseline.CONSUMER_FETCH_BATCH / baseline.CONSUMER_WORKERS
     assert rounds * baseline.CONSUMER_HANDLER_TIMEOUT < baseline.CONSUMER_ACK_WAIT
+    runs = baseline.CONSUMER_GATHER_HAND / baseline.CONSUMER_GATHER
+    assert runs * baseline.CONSUMER_HANDLER_TIMEOUT < baseline.CONSUMER_ACK_WAIT
 
 
 def test_streams_file_says_the_same() -> None:
@@ -142,6 +144,8 @@ def test_streams_file_says_the_same() -> None:
     assert consumers["ack_wait_seconds"] == baseline.CONSUMER_ACK_WAIT
     assert consumers["max_deliver"] == baseline.CONSUMER_MAX_DELIVER
     assert consumers["max_ack_pending"] == baseline.CONSUMER_MAX_ACK_PENDING
+    gathered = consumers["max_ack_pending_where_gathered"]
+    assert gathered == baseline.CONSUMER_GATHER_MAX_ACK_PENDING
     assert set(streams()) == {"AUTH", "AVAILABILITY", "PAIRING", "CHAT", "SWEEPER"}
 
 

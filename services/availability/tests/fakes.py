@@ -10,20 +10,17 @@ from mirror import Counts, LoadFact, MirrorUnavailable, Stamp
 
 
 class FakeLoads:
-    """Chat's loads: each statement is recorded and can be held back."""
+    """Chat's loads: each statement is recorded."""
 
     def __init__(self) -> None:
         self.statements: list[set[UUID]] = []
         self.told: list[LoadFact] = []
-        self.go_on = asyncio.Event()
-        self.go_on.set()
         self.down = False
 
     async def loads(self, mitra_ids: Sequence[UUID]) -> list[LoadFact]:
         """Answer one statement."""
         self.statements.append(set(mitra_ids))
         version = len(self.statements)
-        await self.go_on.wait()
         if self.down:
             raise Unavailable
         return [LoadFact(one, Stamp(1, version), 1, 3) for one in mitra_ids]

@@ -1,7 +1,6 @@
-"""Loads coalesce, the beacon is told by one; no server."""
+"""Loads are read together, the beacon is told by one; no server."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import cast
 
@@ -18,67 +17,33 @@ from services.availability.tests.fakes import (
 from availability.handlers import Beacons, Lighthouse, Loads
 from common.db import Unavailable
 from common.ids import new_id
-from common.runner import Runner
 from mirror import Counts, Mirror, Presence
 
 
-@pytest.fixture
-async def runner() -> AsyncIterator[Runner]:
-    """A runner that is stopped at the end of the test."""
-    running = Runner()
-    yield running
-    await running.stop(budget=1)
-
-
-def loads_of(fake: FakeLoads, runner: Runner) -> Loads:
+def loads_of(fake: FakeLoads) -> Loads:
     """Wire the handler."""
-    return Loads(store=fake, mirroring=fake, runner=runner, changed=lambda: None)
+    return Loads(store=fake, mirroring=fake, changed=lambda: None)
 
 
 @pytest.mark.req("AV-10")
-async def test_a_burst_is_two_statements(runner: Runner) -> None:
-    """What gets dirty while one recompute is in flight goes into the next, all of it."""
-    fake = FakeLoads()
-    loads, mitras = loads_of(fake, runner), [new_id() for _ in range(200)]
-    fake.go_on.clear()
-    first = asyncio.create_task(loads.changed(mitras[0]))
-    while not fake.statements:
-        await asyncio.sleep(0)
-    rest = [asyncio.create_task(loads.changed(mitra)) for mitra in mitras for _ in range(5)]
-    await asyncio.sleep(0)
-    fake.go_on.set()
-    await asyncio.gather(first, *rest)
+async def test_many_mitras_are_one_statement() -> None:
+    """All whose load may have changed are read at once, and the mirror is told of all."""
+    fake, mitras = FakeLoads(), {new_id() for _ in range(200)}
+    await loads_of(fake).changed(mitras)
 
-    assert [len(one) for one in fake.statements] == [1, 200]
+    assert fake.statements == [mitras]
+    assert {load.mitra_id for load in fake.told} == mitras
 
 
-@pytest.mark.req("AV-10")
-async def test_who_changes_while_she_is_read_is_read_again(runner: Runner) -> None:
-    """The statement in flight may have read too early: her second event waits for the next."""
-    fake, mitra = FakeLoads(), new_id()
-    loads = loads_of(fake, runner)
-    fake.go_on.clear()
-    early = asyncio.create_task(loads.changed(mitra))
-    while not fake.statements:
-        await asyncio.sleep(0)
-    late = asyncio.create_task(loads.changed(mitra))
-    await asyncio.sleep(0)
-    fake.go_on.set()
-    await asyncio.gather(early, late)
-
-    assert fake.statements == [{mitra}, {mitra}]
-    assert [load.stamp.version for load in fake.told] == [1, 2]
-
-
-async def test_an_event_fails_when_postgres_is_away_and_the_next_works(runner: Runner) -> None:
+async def test_an_event_fails_when_postgres_is_away_and_the_next_works() -> None:
     """Not acknowledged, so it comes again; nothing is stuck behind it."""
     fake = FakeLoads()
-    loads = loads_of(fake, runner)
+    loads = loads_of(fake)
     fake.down = True
     with pytest.raises(Unavailable):
-        await loads.changed(new_id())
+        await loads.changed([new_id()])
     fake.down = False
-    await loads.changed(new_id())
+    await loads.changed([new_id()])
 
     assert len(fake.told) == 1
 

@@ -72,6 +72,12 @@ CONSUMER_MAX_ACK_PENDING: Final = 256
 # A full hand, each message at its handler's limit, still ends within ack_wait.
 CONSUMER_FETCH_BATCH: Final = 8
 CONSUMER_WORKERS: Final = 4
+# Events that are handled together: at most so many in one run of the handler, …
+CONSUMER_GATHER: Final = 500
+# … as many again at hand while it runs, …
+CONSUMER_GATHER_HAND: Final = 2 * CONSUMER_GATHER
+# … and both hands of a few replicas full.
+CONSUMER_GATHER_MAX_ACK_PENDING: Final = 4 * CONSUMER_GATHER_HAND
 CONSUMER_FETCH_TIMEOUT: Final = 1.0
 # Under half of ack_wait, so that a slow handler never meets its own redelivery.
 CONSUMER_HANDLER_TIMEOUT: Final = 12.0

@@ -170,9 +170,7 @@ def _wire(
     )
     return Inside(
         statuses=statuses,
-        loads=Loads(
-            store=store.Loads(outside.db), mirroring=writer, runner=runner, changed=changed
-        ),
+        loads=Loads(store=store.Loads(outside.db), mirroring=writer, changed=changed),
         beacons=beacons,
         lighthouse=lighthouse,
         operators=Operators(

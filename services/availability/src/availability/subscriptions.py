@@ -1,6 +1,6 @@
 """What availability hears on the bus, and whom it hands it to."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from availability.domain import Stale
@@ -59,11 +59,11 @@ class Subscriptions:
             subjects=[f"evt.auth.{name}.v1" for name in _AUTH],
             handler=self.auth_said,
         )
-        bus.consume(
+        bus.gather(
             stream="CHAT",
             durable="availability_loads",
             subjects=[f"evt.chat.{name}.v1" for name in _CHAT],
-            handler=self.load_changed,
+            handler=self.loads_changed,
         )
         queue = "availability"
         bus.serve("cmd.availability.mark_offline.v1", queue=queue, handler=self.mark_offline)
@@ -79,9 +79,9 @@ class Subscriptions:
             case _:
                 await self._statuses.activity_changed(delivery.parse(MitraChanged).mitra_id)
 
-    async def load_changed(self, delivery: Delivery) -> None:
-        """Recompute her load; repeats and old news are harmless."""
-        await self._loads.changed(delivery.parse(MitraChanged).mitra_id)
+    async def loads_changed(self, deliveries: Sequence[Delivery]) -> None:
+        """Recompute their loads; repeats and old news are harmless."""
+        await self._loads.changed({one.parse(MitraChanged).mitra_id for one in deliveries})
 
     async def mark_offline(self, body: bytes, _headers: Mapping[str, str]) -> MarkedOffline:
         """Take offline whom the auto-offline sweep found stale, if they still are."""

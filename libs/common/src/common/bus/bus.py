@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 from uuid import UUID
@@ -17,11 +17,13 @@ from common import baseline
 from common.bus import commands
 from common.bus.consume import Consumer
 from common.bus.dead_letters import DeadLetters
+from common.bus.delivery import Delivery
 from common.bus.ear import Ear, Hear
 from common.bus.errors import BusUnavailable
+from common.bus.hands import Hands, Singly, Together
 from common.bus.link import Attach, Link
 from common.bus.mouth import Mouth
-from common.bus.settle import Handle
+from common.bus.settle import Handle, HandleTogether, Settler
 from common.bus.streams import ensure_stream, stream_of
 from common.db import Database
 from common.runner import Runner
@@ -114,23 +116,27 @@ class Bus:
 
         Malformed is buried at once, any other error after five deliveries.
         """
-        consumer = Consumer(
-            link=self._link,
-            runner=self._runner,
-            stream=stream,
-            durable=durable,
-            subjects=subjects,
-            handle=handler,
-            dead_letters=lambda: self._letters,
+
+        async def handle(deliveries: Sequence[Delivery]) -> None:
+            for delivery in deliveries:
+                await handler(delivery)
+
+        hands = Singly(
+            consumer=durable, runner=self._runner, settler=self._settler(durable, handle)
         )
+        self._consume(stream, durable, subjects, hands)
 
-        async def given_up(message: Msg) -> None:
-            await consumer.given_up(message.data)
+    def gather(
+        self, *, stream: str, durable: str, subjects: list[str], handler: HandleTogether
+    ) -> None:
+        """Handle durable events together, as many as came while the last run was under way.
 
-        self._attach(consumer.attach)
-        self._hear(consumer.advisory, given_up, queue=durable)
-        self._runner.spawn(f"consumer-{durable}", consumer.run, patient=True)
-        self._runner.every(f"lag-{durable}", _LAG_SECONDS, consumer.measure)
+        For a handler that looks at the present state of things, to whom order and repeats mean
+        nothing. Where it raises they are handled one by one, and it is as with `consume`.
+        """
+        settler = self._settler(durable, handler)
+        hands = Together(consumer=durable, runner=self._runner, settler=settler)
+        self._consume(stream, durable, subjects, hands)
 
     def serve(self, subject: str, *, queue: str, handler: commands.Serve) -> None:
         """Answer commands in the owner's queue group; an error's `code` travels back."""
@@ -209,6 +215,33 @@ class Bus:
         ear = Ear(subject, hear, queue=queue, workers=workers)
         ear.start(self._runner)
         self._attach(ear.attach)
+
+    def _settler(self, durable: str, handle: HandleTogether) -> Settler:
+        return Settler(
+            runner=self._runner,
+            consumer=durable,
+            handle=handle,
+            dead_letters=lambda: self._letters,
+        )
+
+    def _consume(self, stream: str, durable: str, subjects: list[str], hands: Hands) -> None:
+        consumer = Consumer(
+            link=self._link,
+            runner=self._runner,
+            stream=stream,
+            durable=durable,
+            subjects=subjects,
+            hands=hands,
+            dead_letters=lambda: self._letters,
+        )
+
+        async def given_up(message: Msg) -> None:
+            await consumer.given_up(message.data)
+
+        self._attach(consumer.attach)
+        self._hear(consumer.advisory, given_up, queue=durable)
+        self._runner.spawn(f"consumer-{durable}", consumer.run, patient=True)
+        self._runner.every(f"lag-{durable}", _LAG_SECONDS, consumer.measure)
 
     def _attach(self, attach: Attach) -> None:
         self._runner.background(self._link.attach(attach), name="bus-attach")

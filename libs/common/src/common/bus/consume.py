@@ -9,26 +9,23 @@ import contextlib
 import json
 from collections.abc import Callable
 
-import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Gauge
 
-from common import baseline, trace
+from common import baseline
 from common.bus.dead_letters import DeadLetters
 from common.bus.delivery import Delivery
 from common.bus.envelope import header
+from common.bus.hands import Hands
 from common.bus.link import Link
-from common.bus.settle import Handle, Settler, answer_server
 from common.bus.streams import ensure_stream
 from common.log import get_logger
 from common.runner import Runner
 
 _log = get_logger("bus")
-_handled = Counter("events_handled_total", "Events heard, by outcome", ["consumer", "outcome"])
-_seconds = Histogram("event_handle_seconds", "Handling one event", ["consumer"])
 _pending = Gauge("jetstream_pending", "Events not yet delivered", ["stream", "consumer"])
 
 _QUIET = ("404", "408")
@@ -52,7 +49,7 @@ class Consumer:
         stream: str,
         durable: str,
         subjects: list[str],
-        handle: Handle,
+        hands: Hands,
         dead_letters: Callable[[], DeadLetters | None],
     ) -> None:
         self.stream = stream
@@ -60,16 +57,11 @@ class Consumer:
         self._link = link
         self._runner = runner
         self._subjects = subjects
-        self._settler = Settler(
-            runner=runner, consumer=durable, handle=handle, dead_letters=dead_letters
-        )
+        self._hands = hands
         self._dead_letters = dead_letters
         self._inbox = ""
         self._ensured = False
         self._arrived: asyncio.Queue[Msg | None] = asyncio.Queue()
-        self._in_hand = 0
-        self._freed = asyncio.Event()
-        self._workers = asyncio.Semaphore(baseline.CONSUMER_WORKERS)
 
     @property
     def advisory(self) -> str:
@@ -84,7 +76,7 @@ class Consumer:
             ack_policy=AckPolicy.EXPLICIT,
             ack_wait=baseline.CONSUMER_ACK_WAIT,
             max_deliver=baseline.CONSUMER_MAX_DELIVER,
-            max_ack_pending=baseline.CONSUMER_MAX_ACK_PENDING,
+            max_ack_pending=self._hands.max_ack_pending,
             filter_subjects=self._subjects,
         )
 
@@ -166,7 +158,7 @@ class Consumer:
 
     async def _pull(self) -> bool:
         """Ask for as many as we can take; return whether the server said anything."""
-        free = await self._free()
+        free = await self._hands.free()
         client = self._link.client
         if free == 0 or client is None:
             return True
@@ -186,21 +178,11 @@ class Consumer:
                     if message is None:
                         break
                     if (status := _status(message)) is None:
-                        self._take(message)
+                        self._hands.take(message)
                         free -= 1
                     elif not self._goes_on(status, message):
                         break
         return heard
-
-    async def _free(self) -> int:
-        while self._in_hand >= baseline.CONSUMER_FETCH_BATCH:
-            if self._runner.stopping:
-                return 0
-            self._freed.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(1):
-                    await self._freed.wait()
-        return baseline.CONSUMER_FETCH_BATCH - self._in_hand
 
     def _goes_on(self, status: str, message: Msg) -> bool:
         """Note what a status says; return whether the request still stands."""
@@ -210,31 +192,6 @@ class Consumer:
             # The consumer is gone, moved or not yet back: look after it before asking again.
             raise _Refused(f"{status} {header(message.headers, 'Description')}".strip())
         return False
-
-    def _take(self, message: Msg) -> None:
-        self._in_hand += 1
-        self._runner.background(self._work(message), name=f"event-{self.durable}")
-
-    async def _work(self, message: Msg) -> None:
-        try:
-            async with self._workers:
-                structlog.contextvars.clear_contextvars()
-                with (
-                    trace.continued(header(message.headers, "traceparent")),
-                    structlog.contextvars.bound_contextvars(
-                        consumer=self.durable, subject=message.subject
-                    ),
-                    _seconds.labels(self.durable).time(),
-                ):
-                    outcome = await self._settler.settle(message)
-            _handled.labels(self.durable, outcome).inc()
-        except asyncio.CancelledError:
-            # We are being stopped: somebody else may have it at once.
-            await answer_server(message.nak())
-            raise
-        finally:
-            self._in_hand -= 1
-            self._freed.set()
 
 
 def _status(message: Msg) -> str | None:

@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 from nats.aio.msg import Msg
@@ -20,6 +21,7 @@ _log = get_logger("bus")
 _HOLD = (0.5, 5.0)
 
 Handle = Callable[[Delivery], Awaitable[None]]
+HandleTogether = Callable[[Sequence[Delivery]], Awaitable[None]]
 
 
 class Settler:
@@ -30,7 +32,7 @@ class Settler:
         *,
         runner: Runner,
         consumer: str,
-        handle: Handle,
+        handle: HandleTogether,
         dead_letters: Callable[[], DeadLetters | None],
     ) -> None:
         self._runner = runner
@@ -47,7 +49,7 @@ class Settler:
                 # Every earlier try ended without an answer: it may be what kills us.
                 return await self._bury(message, "exhausted", "No try came to an end.")
             with structlog.contextvars.bound_contextvars(event_id=str(delivery.id)):
-                await self._try(delivery, message)
+                await self._try([delivery], [message])
         except Malformed as error:
             return await self._bury(message, "malformed", str(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, the event goes on its way
@@ -63,19 +65,39 @@ class Settler:
         await answer_server(message.ack())
         return "handled"
 
-    async def _try(self, delivery: Delivery, message: Msg) -> None:
-        """Run the handler; while Postgres is away keep the message, count no failure."""
+    async def settle_together(self, messages: Sequence[Msg]) -> Counter[str]:
+        """Handle these in one go and answer the server; return how many had which outcome.
+
+        Where that fails they are handled one by one, so that none suffers for another. Whatever
+        failed before goes alone from the start: it may be what kills us.
+        """
+        fresh, alone = _sorted(messages)
+        try:
+            if fresh:
+                await self._try([delivery for _, delivery in fresh], [one for one, _ in fresh])
+        except Exception as error:  # noqa: BLE001 - each event tells by itself what is wrong
+            _log.warning("events_failed_together", events=len(fresh), error=type(error).__name__)
+            fresh, alone = [], messages
+        for message, _ in fresh:
+            await answer_server(message.ack())
+        outcomes = Counter([await self.settle(message) for message in alone])
+        outcomes["handled"] += len(fresh)
+        return outcomes
+
+    async def _try(self, deliveries: Sequence[Delivery], messages: Sequence[Msg]) -> None:
+        """Run the handler; while Postgres is away keep the messages, count no failure."""
         wait = _HOLD[0]
         while True:
             try:
                 async with asyncio.timeout(baseline.CONSUMER_HANDLER_TIMEOUT):
-                    await self._handle(delivery)
+                    await self._handle(deliveries)
                 return
             except Unavailable:
                 letters = self._dead_letters()
                 if letters is None or self._runner.stopping or await letters.reachable():
                     raise
-            await answer_server(message.in_progress())
+            for message in messages:
+                await answer_server(message.in_progress())
             await asyncio.sleep(wait)
             wait = min(wait * 2, _HOLD[1])
 
@@ -106,6 +128,20 @@ class Settler:
             return "failed"
         await answer_server(message.term())
         return reason
+
+
+def _sorted(messages: Sequence[Msg]) -> tuple[list[tuple[Msg, Delivery]], Sequence[Msg]]:
+    """Return those that can be read and were never tried, and the others."""
+    fresh: list[tuple[Msg, Delivery]] = []
+    others: list[Msg] = []
+    for message in messages:
+        with contextlib.suppress(Malformed):
+            delivery = Delivery.of(message)
+            if not delivery.redelivered:
+                fresh.append((message, delivery))
+                continue
+        others.append(message)
+    return fresh, others
 
 
 def _backoff(deliveries: int) -> float:
