@@ -39,6 +39,7 @@ PUBLISHED: dict[str, set[str]] = {
     "availability.release_seeding_v1": {"sweeper"},
     "availability.record_beats_v1": {"pairing", "chat", "sweeper"},
     "availability.due_v1": {"sweeper"},
+    "availability.service_plan_v1": {"pairing"},
     "pairing.reopen_request_v1": {"chat"},
     "pairing.due_v1": {"sweeper"},
     "chat.mitra_load_v1": {"availability", "pairing"},
