@@ -70,7 +70,12 @@ trace: $(VENV)/ready ## Print every promise with the tests that prove it
 contract: $(VENV)/ready ## Write each service's OpenAPI, AsyncAPI and examples anew
 	@for s in $(SERVICES); do $(RUN)/python -m $$s contract || exit 1; done
 
-bench: $(VENV)/ready ## Measure the hot paths beside their floors and peers: make bench ONLY=G8,G9
+$(VENV)/bench: requirements/bench.txt requirements/bench-node.txt $(VENV)/ready
+	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/bench.txt
+	@command -v node > /dev/null || $(RUN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/bench-node.txt || echo "No Node: its peers will be skipped"
+	@touch $@
+
+bench: $(VENV)/bench ## Measure the hot paths beside their floors and peers: make bench ONLY=G8,G9
 	@$(RUN)/python -m tests.bench $(if $(ONLY),--only $(ONLY)) $(JSON) $(ARGS)
 
 coverage: $(VENV)/ready ## Run the tests and say which lines they never reach

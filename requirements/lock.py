@@ -1,8 +1,8 @@
 """Pin the requirements of each service and of the workspace: `make lock`.
 
 A service's lock holds what its own `pyproject.toml` and those of the libraries it uses ask for;
-`dev.txt` adds what the tests and the local stack need. Hashes are kept, addresses are not, so
-the files say nothing about where they were made.
+`dev.txt` adds what the tests and the local stack need, the bench has its own two files. Hashes are
+kept, addresses are not, so the files say nothing about where they were made.
 """
 
 import subprocess
@@ -41,6 +41,12 @@ def lock(requirements: set[str], target: Path) -> None:
     sys.stdout.write(f"{target.relative_to(ROOT)}  {pinned.count('==')} pins\n")
 
 
+def listed(name: str) -> set[str]:
+    """Return the lines of one `.in` file."""
+    lines = (HERE / f"{name}.in").read_text(encoding="utf-8").splitlines()
+    return {line for line in lines if line and not line.startswith("#")}
+
+
 def main() -> None:
     """Lock each service, then the workspace."""
     everything: set[str] = set()
@@ -48,10 +54,10 @@ def main() -> None:
         asked = wanted(ROOT / "services" / service)
         everything |= asked
         lock(asked, HERE / f"{service}.txt")
-    tools = (HERE / "dev.in").read_text(encoding="utf-8").splitlines()
-    everything |= wanted(ROOT / "deploy/local")
-    everything |= {line for line in tools if line and not line.startswith("#")}
+    everything |= wanted(ROOT / "deploy/local") | listed("dev")
     lock(everything, HERE / "dev.txt")
+    for name in ("bench", "bench-node"):
+        lock(listed(name), HERE / f"{name}.txt")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import importlib
+import logging
 import pkgutil
 import re
 import shutil
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+import structlog
 from tests.bench import goals as goals_package
 from tests.bench.lines import Line, as_json, table
 from tests.bench.rig import ROUNDS, Rig
@@ -49,6 +51,8 @@ def main() -> int:
     if wanted - known:
         sys.stderr.write(f"unknown goals: {', '.join(sorted(wanted - known))}\n")
         return 2
+    # What migrations and libraries say at ease would end up among the figures.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     folder = Path(tempfile.mkdtemp(prefix="temani-bench-"))
     folder.chmod(0o755)
     rig = Rig(folder, say=_say, wanted=wanted, rounds=options.rounds)

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from tests.bench import measure
 from tests.support import Databases, TestDatabase
@@ -17,6 +18,8 @@ from temani.servers import Nats, Postgres, Server, StartFailed, Valkey
 ROUNDS = 5
 _POLL_SECONDS = 0.02
 _START_SECONDS = 30.0
+
+T = TypeVar("T")
 
 
 class Rig:
@@ -38,6 +41,7 @@ class Rig:
         self._databases: Databases | None = None
         self._processes: list[Process] = []
         self._closers: list[Callable[[], Awaitable[object]]] = []
+        self._made: dict[str, Any] = {}
 
     def wants(self, *goals: str) -> bool:
         """Whether one of these goals was asked for; without ONLY all are."""
@@ -68,6 +72,13 @@ class Rig:
         if self._databases is None:
             self._databases = Databases(await self.postgres())
         return await self._databases.fresh(*services)
+
+    async def once(self, name: str, make: Callable[[], Awaitable[T]]) -> T:
+        """Make something that several goals share, when it is first wanted."""
+        if name not in self._made:
+            self._made[name] = await make()
+        found: T = self._made[name]
+        return found
 
     async def start(
         self,

@@ -1,0 +1,225 @@
+"""The product on the rig: real services, mitras who may use them, and what was stored of them."""
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import aiohttp
+import asyncpg
+import valkey.asyncio as valkey_client
+from aiohttp import web
+from tests.bench.rig import Rig, python
+from tests.support import TestDatabase
+
+from common.bus import Bus
+from common.clock import SystemClock
+from common.ids import new_id
+from common.revocation import SENTINEL
+from common.runner import Runner
+from common.testing.tokens import Mint
+from common.testing.waiting import eventually
+from mirror import keys
+from temani import ports
+from temani.process import Process
+
+MITRAS = 10_000
+BEAT_PATH = "/api/mitra/status/heartbeat"
+CHAT_PATH = "/api/shared/chat/ws"
+_TOKEN_SECONDS = 880.0  # the longest a verifier takes is 900; no run lasts so long
+# The limiter runs as always; a thousand mitras who beat as fast as they can would meet it.
+_RATES = '{"write":{"per_second":1000000,"burst":1000000}}'
+
+_PEOPLE = """
+INSERT INTO auth.mitras (mitra_id, phone, display_name, created_at, created_by)
+SELECT m, '+62811' || lpad(n::text, 8, '0'), 'Mitra ' || n, now(), gen_random_uuid()
+FROM unnest($1::uuid[]) WITH ORDINALITY AS u (m, n)
+"""
+_LOGINS = """
+INSERT INTO auth.logins (login_id, user_id, role, rotated_at, device_key, network, user_agent,
+                         created_at, last_used_at, expires_at, absolute_expires_at)
+SELECT l, m, 'mitra', now(), decode(repeat('00', 32), 'hex'), 'bench', 'bench', now(), now(),
+       now() + interval '1 day', now() + interval '1 day'
+FROM unnest($1::uuid[], $2::uuid[]) AS u (m, l)
+"""
+_ONLINE = """
+INSERT INTO availability.mitra_status
+    (mitra_id, is_online, went_online_at, online_login_id, last_heartbeat_at)
+SELECT m, true, now(), l, now() FROM unnest($1::uuid[], $2::uuid[]) AS u (m, l)
+"""
+_INTERVALS = """
+INSERT INTO availability.online_intervals (mitra_id, started_at)
+SELECT m, now() FROM unnest($1::uuid[]) AS u (m)
+"""
+_DEACTIVATE = """
+UPDATE auth.mitras SET is_active = false, version = version + 1, deactivated_at = now()
+WHERE mitra_id = $1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Mitra:
+    """One who beats."""
+
+    mitra_id: UUID
+    login_id: UUID
+    token: str
+
+
+class Site:
+    """A database with mitras who are online, and the services that take their beats."""
+
+    def __init__(self, rig: Rig, database: TestDatabase, mint: Mint) -> None:
+        self.rig = rig
+        self.mint = mint
+        self.mitras: list[Mitra] = []
+        self.key_set_url = ""
+        self._database = database
+        self._services: dict[str, tuple[Process, int]] = {}
+
+    @classmethod
+    async def of(cls, rig: Rig) -> "Site":
+        """Return the run's site; made when first wanted."""
+        return await rig.once("site", lambda: cls._open(rig))
+
+    @classmethod
+    async def _open(cls, rig: Rig) -> "Site":
+        site = cls(rig, await rig.database(), Mint(SystemClock()))
+        rig.say(f"inviting {MITRAS} mitras")
+        site.mitras = [site.invite() for _ in range(MITRAS)]
+        await site._settle_in()
+        await site._publish_keys()
+        return site
+
+    def invite(self, like: Mitra | None = None) -> Mitra:
+        """Make a mitra with a token; `like` another one, only the token is new (a refresh)."""
+        mitra, login = (like.mitra_id, like.login_id) if like else (new_id(), new_id())
+        claims = self.mint.claims(
+            role="mitra", life=_TOKEN_SECONDS, sub=str(mitra), sid=str(login), gen=2 if like else 1
+        )
+        return Mitra(mitra, login, self.mint.sign(claims))
+
+    async def service(self, name: str) -> tuple[Process, int]:
+        """Start a service of the product, as production would; return it and its port."""
+        if name not in self._services:
+            self.rig.say(f"starting {name}")
+            port = ports.free_port()
+            env = await self._environment(name, port)
+            process = await self.rig.start(name, python(name), port=port, env=env)
+            await self._until_ready(port)
+            self._services[name] = process, port
+        return self._services[name]
+
+    async def environment(self, name: str, port: int) -> dict[str, str]:
+        """Return the environment of a program that is wired like a service."""
+        return await self._environment(name, port)
+
+    async def unstored(self, mitras: Sequence[Mitra], *, since_ms: int) -> int:
+        """Count whose beat the product has not stored since a moment on Valkey's clock."""
+        async with self.valkey() as client:
+            scores = await client.zmscore(keys.ONLINE, [str(one.mitra_id) for one in mitras])
+        return sum(score is None or score < since_ms for score in scores)
+
+    async def valkey_ms(self) -> int:
+        """Return Valkey's time in ms."""
+        async with self.valkey() as client:
+            seconds, micros = await client.time()
+        return int(seconds) * 1000 + int(micros) // 1000
+
+    async def deactivate(self, mitra: Mitra) -> None:
+        """Switch a mitra off as auth does: its row, then its event; wait until it is known."""
+        async with self._database.admin() as admin:
+            await admin.execute(_DEACTIVATE, mitra.mitra_id)
+        runner = Runner()
+        bus = await Bus.connect((await self.rig.nats()).url, name="bench", runner=runner)
+        at, identity = datetime.now(UTC), new_id()
+        body = (
+            f'{{"at":"{at.isoformat()}","mitra_id":"{mitra.mitra_id}","version":2,"reason":null}}'
+        )
+        try:
+            await bus.publish_event(
+                id=identity,
+                subject="evt.auth.mitra_deactivated.v1",
+                body=body.encode(),
+                headers={"Temani-Id": str(identity), "Temani-Time": at.isoformat()},
+            )
+            await eventually(lambda: self._is_out(mitra), timeout=10)
+        finally:
+            await runner.stop(budget=2)
+
+    async def beat(self, port: int, token: str) -> int:
+        """Send one beat over HTTP; return the status."""
+        address = f"http://{ports.LOOPBACK}:{port}{BEAT_PATH}"
+        headers = {"Authorization": f"Bearer {token}"}
+        async with aiohttp.ClientSession(headers=headers) as http, http.post(address) as answer:
+            await answer.read()
+            return answer.status
+
+    @contextlib.asynccontextmanager
+    async def valkey(self) -> Any:
+        """Open a plain client of the run's Valkey."""
+        client = valkey_client.Valkey.from_url((await self.rig.valkey()).url)
+        try:
+            yield client
+        finally:
+            await client.aclose()
+
+    async def _is_out(self, mitra: Mitra) -> bool:
+        async with self.valkey() as client:
+            return await client.zscore(keys.ONLINE, str(mitra.mitra_id)) is None
+
+    async def _settle_in(self) -> None:
+        """Write the mitras down as auth and availability would have, and vouch for their logins."""
+        people = [one.mitra_id for one in self.mitras]
+        logins = [one.login_id for one in self.mitras]
+        connection = await asyncpg.connect(self._database.admin_url)
+        try:
+            await connection.execute(_PEOPLE, people)
+            await connection.execute(_LOGINS, people, logins)
+            await connection.execute(_ONLINE, people, logins)
+            await connection.execute(_INTERVALS, people)
+            await connection.execute("ANALYZE")
+        finally:
+            await connection.close()
+        async with self.valkey() as client:
+            await client.set(SENTINEL, "bench")
+
+    async def _publish_keys(self) -> None:
+        async def answer(_request: web.Request) -> web.Response:
+            return web.json_response(self.mint.jwks())
+
+        app = web.Application()
+        app.router.add_get("/jwks.json", answer)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        self.rig.on_close(runner.cleanup)
+        port = ports.free_port()
+        await web.TCPSite(runner, ports.LOOPBACK, port).start()
+        self.key_set_url = f"http://{ports.LOOPBACK}:{port}/jwks.json"
+
+    async def _environment(self, name: str, port: int) -> dict[str, str]:
+        return {
+            "HTTP_HOST": ports.LOOPBACK,
+            "HTTP_PORT": str(port),
+            "DATABASE_URL": self._database.url(name),
+            "VALKEY_URL": (await self.rig.valkey()).url,
+            "NATS_URL": (await self.rig.nats()).url,
+            "JWKS_URL": self.key_set_url,
+            "TOKEN_ALGORITHM": "ES256",
+            "ENVIRONMENT": "production",
+            "LOG_FORMAT": "json",
+            "REPLICA": f"bench-{name}",
+            "RATE_LIMITS": _RATES,
+            "PAYMENT_SERVER_KEY": "bench",
+        }
+
+    async def _until_ready(self, port: int) -> None:
+        async with aiohttp.ClientSession() as http:
+
+            async def ready() -> bool:
+                async with http.get(f"http://{ports.LOOPBACK}:{port}/readyz") as answer:
+                    return answer.status == 200
+
+            await eventually(ready, timeout=20)
