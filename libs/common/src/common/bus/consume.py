@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from prometheus_client import Gauge
@@ -21,6 +22,7 @@ from common.bus.delivery import Delivery
 from common.bus.envelope import header
 from common.bus.hands import Hands
 from common.bus.link import Link
+from common.bus.settle import answer_server
 from common.bus.streams import ensure_stream
 from common.log import get_logger
 from common.runner import Runner
@@ -60,6 +62,7 @@ class Consumer:
         self._hands = hands
         self._dead_letters = dead_letters
         self._inbox = ""
+        self._subscription: Subscription | None = None
         self._ensured = False
         self._arrived: asyncio.Queue[Msg | None] = asyncio.Queue()
 
@@ -83,7 +86,7 @@ class Consumer:
     async def attach(self, client: Client) -> None:
         """Take a new inbox on this client."""
         inbox = client.new_inbox()
-        await client.subscribe(inbox, cb=self._put)
+        self._subscription = await client.subscribe(inbox, cb=self._put)
         self._inbox = inbox
         self._ensured = False
         # Whoever waits for an answer to the old inbox waits in vain.
@@ -111,6 +114,7 @@ class Consumer:
             if misses >= _MISSES:
                 _log.warning("consumer_silent", consumer=self.durable)
                 self._ensured, misses = False, 0
+        await self._leave()
 
     async def measure(self) -> None:
         """Note how many events wait for us."""
@@ -140,6 +144,20 @@ class Consumer:
             error="The server stopped delivering it.",
             deliveries=baseline.CONSUMER_MAX_DELIVER,
         )
+
+    async def _leave(self) -> None:
+        """Ask for nothing any more, and give back what nobody took in hand.
+
+        While our inbox is open the server would send us again whatever we refuse.
+        """
+        if self._subscription is not None:
+            with contextlib.suppress(NatsError, OSError, TimeoutError):
+                async with asyncio.timeout(_GRACE):
+                    await self._subscription.drain()
+        while not self._arrived.empty():
+            message = self._arrived.get_nowait()
+            if message is not None and _status(message) is None:
+                await answer_server(message.nak())
 
     def _wake(self) -> None:
         self._arrived.put_nowait(None)
