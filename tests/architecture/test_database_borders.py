@@ -38,6 +38,8 @@ PUBLISHED: dict[str, set[str]] = {
     "availability.take_seeding_v1": {"sweeper"},
     "availability.release_seeding_v1": {"sweeper"},
     "availability.record_beats_v1": {"pairing", "chat", "sweeper"},
+    "availability.note_drift_v1": {"pairing", "chat", "sweeper"},
+    "availability.note_look_v1": {"sweeper"},
     "availability.due_v1": {"sweeper"},
     "availability.service_plan_v1": {"pairing"},
     "pairing.reopen_request_v1": {"chat"},

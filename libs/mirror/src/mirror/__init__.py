@@ -1,6 +1,7 @@
 """The mirror of who can take work: opened once by each service that asks or beats."""
 
 from mirror.beating import Beats
+from mirror.drift import DriftBook
 from mirror.errors import MirrorUnavailable
 from mirror.kit import MirrorKit, open_mirror
 from mirror.mirror import Mirror
@@ -32,6 +33,7 @@ __all__ = [
     "Candidate",
     "Counts",
     "Drift",
+    "DriftBook",
     "Limits",
     "LoadFact",
     "Mended",

@@ -6,6 +6,7 @@ from common.clock import Clock
 from common.db import Database
 from common.runner import Runner
 from mirror.beating import Beats
+from mirror.drift import DriftBook
 from mirror.fallback import Bulkhead, WithFallback
 from mirror.link import Link
 from mirror.mirror import Mirror
@@ -25,6 +26,7 @@ class MirrorKit:
     beats: Beats
     mirror: Mirror
     seeder: Seeder
+    drift: DriftBook
     watch: Watch
 
     def state(self) -> MirrorState:
@@ -44,11 +46,15 @@ async def open_mirror(
         then=SqlPresence(db, fresh_ms=limits.fresh_ms),
         bulkhead=Bulkhead(clock=clock),
     )
-    beats = Beats(mirror=mirror, db=db, heal=seeder.heal, runner=runner, clock=clock)
+    drift = DriftBook(db)
+    heal = drift.noting(seeder.heal)
+    beats = Beats(mirror=mirror, db=db, heal=heal, runner=runner, clock=clock)
 
     watch = Watch(mirror=mirror, clock=clock)
     await watch.look()
     if valkey_url is not None:
         runner.every("mirror_watching", SECONDS, watch.look)
     runner.on_stop(link.close)
-    return MirrorKit(presence=presence, beats=beats, mirror=mirror, seeder=seeder, watch=watch)
+    return MirrorKit(
+        presence=presence, beats=beats, mirror=mirror, seeder=seeder, drift=drift, watch=watch
+    )

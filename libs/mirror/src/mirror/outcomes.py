@@ -58,8 +58,13 @@ class Seeded:
 
     mitras: int
     applied: Applied
-    ghosts: int
+    strangers: tuple[UUID, ...]
     seconds: float
+
+    @property
+    def ghosts(self) -> int:
+        """Return how many mitras it held whom Postgres does not know."""
+        return len(self.strangers)
 
     @property
     def healed(self) -> int:

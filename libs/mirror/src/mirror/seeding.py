@@ -27,7 +27,10 @@ _reseeds = Counter("mirror_reseeds_total", "Times this replica rebuilt the mirro
 _healed = Counter("mirror_healed_total", "Facts that were wrong in the mirror and were healed")
 _drift = Gauge("mirror_drift", "Facts that the last full turn of the reconcile had to change")
 
+Told = Callable[[int], Awaitable[None]]
+
 NOBODY: Final = UUID(int=0)
+_GONE: Final = ord("1")
 _CHUNK: Final = 500
 _LEASE_MS: Final = 5_000
 _SEEDING_LIFE_MS: Final = 60_000
@@ -60,9 +63,12 @@ class Seeder:
             return error.reason
         return None
 
-    async def reseed(self, reason: str) -> Seeded | None:
-        """Rebuild the mirror; None while another replica does. Newer writes survive it."""
-        return await self._alone(reason, unless=self._never)
+    async def reseed(self, reason: str, *, told: Told | None = None) -> Seeded | None:
+        """Rebuild the mirror; None while another replica does. Newer writes survive it.
+
+        `told` hears now and then how many mitras were read.
+        """
+        return await self._alone(reason, unless=self._never, told=told)
 
     async def renew(self, reason: str) -> Seeded | None:
         """Rebuild the mirror, unless somebody did a moment ago."""
@@ -125,7 +131,12 @@ class Seeder:
     # --- inside ------------------------------------------------------------------------------
 
     async def _alone(
-        self, reason: str, *, unless: Callable[[], Awaitable[bool]], trouble: str | None = None
+        self,
+        reason: str,
+        *,
+        unless: Callable[[], Awaitable[bool]],
+        trouble: str | None = None,
+        told: Told | None = None,
     ) -> Seeded | None:
         holder = new_id()
         epoch = await self._truth.take_seeding(holder, _LEASE_MS)
@@ -135,7 +146,7 @@ class Seeder:
         try:
             if await unless():
                 return None
-            seeded = await self._rebuild(holder, epoch)
+            seeded = await self._rebuild(holder, epoch, told)
         finally:
             # Where this fails, the right to seed ends by itself after 5 s.
             with contextlib.suppress(Unavailable):
@@ -166,7 +177,7 @@ class Seeder:
         now = self._link.now_ms(self._clock.monotonic())
         return now is not None and now - seed.seeded_ms < _JUST_NOW_MS
 
-    async def _rebuild(self, holder: UUID, epoch: int) -> Seeded:
+    async def _rebuild(self, holder: UUID, epoch: int, told: Told | None) -> Seeded:
         started = self._clock.monotonic()
         server = await self._link.learn_clock()
         since = await self._since()
@@ -177,7 +188,9 @@ class Seeder:
             seen.update(row.mitra_id for row in rows)
             if await self._truth.take_seeding(holder, _LEASE_MS) is None:
                 raise MirrorUnavailable("another replica took over the seeding")
-        ghosts = await self._forget_strangers(seen)
+            if told is not None:
+                await told(len(seen))
+        strangers = await self._forget_strangers(seen)
         now = self._link.now_ms(self._clock.monotonic()) or since
         seed = Seed(keys.SCHEMA, epoch, str(holder), server.run_id, since, now)
         written, _ = await self._link.run(
@@ -190,7 +203,7 @@ class Seeder:
         return Seeded(
             mitras=len(seen),
             applied=replace(applied, mended=held),
-            ghosts=ghosts,
+            strangers=strangers,
             seconds=self._clock.monotonic() - started,
         )
 
@@ -238,9 +251,9 @@ class Seeder:
                 return found
             await asyncio.sleep(0)
 
-    async def _forget_strangers(self, seen: Collection[UUID]) -> int:
+    async def _forget_strangers(self, seen: Collection[UUID]) -> tuple[UUID, ...]:
         strangers = [one for one in await self._held() if one not in seen]
-        forgotten = 0
+        forgotten: list[UUID] = []
         for start in range(0, len(strangers), _CHUNK):
             part = strangers[start : start + _CHUNK]
             versions = (await self._known(part))[4]
@@ -248,15 +261,19 @@ class Seeder:
             rows = await self._truth.rows_of(part)
             await self._apply(rows, read_at)
             known = {row.mitra_id for row in rows}
+            gone: list[UUID] = []
             args: list[Argument] = []
             for place, mitra_id in enumerate(part):
                 if mitra_id not in known:
                     read = versions[place * 3 : place * 3 + 3]
                     args += [str(mitra_id), *(one or b"" for one in read)]
+                    gone.append(mitra_id)
             if args:
                 digits, _ = await self._link.run(scripts.FORGET, args)
-                forgotten += digits.count(b"1")
-        return forgotten
+                forgotten += [
+                    one for one, digit in zip(gone, digits, strict=True) if digit == _GONE
+                ]
+        return tuple(forgotten)
 
     async def _known(self, mitra_ids: Sequence[UUID]) -> list[list[bytes | int | None]]:
         reply, _ = await self._link.run(scripts.KNOWN, [str(one) for one in mitra_ids])
