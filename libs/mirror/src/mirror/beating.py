@@ -1,6 +1,7 @@
 """Beats: all of one event-loop tick in one command, or in one statement while Valkey is away."""
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Final
 from uuid import UUID
@@ -156,8 +157,14 @@ class Beats:
         return self._clock.monotonic() < self._confirmed.get(mitra_id, 0.0)
 
 
+@functools.cache
+def _count(outcome: BeatOutcome, source: str) -> Counter:
+    """Return a counter of beats; to look it up costs more than to use it."""
+    return _beats.labels(outcome, source)
+
+
 def _settle(one: Waiting, outcome: BeatOutcome, source: str) -> None:
-    _beats.labels(outcome, source).inc()
+    _count(outcome, source).inc()
     if not one[2].done():
         one[2].set_result(outcome)
 
