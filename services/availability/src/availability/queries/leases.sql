@@ -6,3 +6,10 @@ SET holder = excluded.holder, expires_at = excluded.expires_at,
     fence = l.fence + CASE WHEN l.holder = excluded.holder THEN 0 ELSE 1 END
 WHERE l.holder = excluded.holder OR l.expires_at <= clock_timestamp()
 RETURNING fence;
+
+-- note_fence(command, fence) — zero rows where a higher one has spoken
+INSERT INTO fences AS f (command, highest) VALUES ($1, $2)
+ON CONFLICT (command) DO UPDATE
+SET highest = excluded.highest, seen_at = clock_timestamp()
+WHERE f.highest <= excluded.highest
+RETURNING highest;
