@@ -7,6 +7,7 @@ from uuid import UUID
 
 from common.db import Unavailable
 from mirror import Counts, LoadFact, MirrorUnavailable, Stamp
+from mirror.plan import OPEN, Service
 
 
 class FakeLoads:
@@ -47,6 +48,17 @@ class FakeClock:
     def pass_(self, seconds: float) -> None:
         """Let time pass."""
         self.at += timedelta(seconds=seconds)
+
+
+class FakeHours:
+    """Open until told otherwise."""
+
+    def __init__(self) -> None:
+        self.service = OPEN
+
+    def now(self) -> Service:
+        """Answer."""
+        return self.service
 
 
 class FakePresence:

@@ -12,6 +12,7 @@ from availability.domain import (
     Hindrance,
     Stale,
     Status,
+    dark,
     is_reachable,
     light,
     still_stale,
@@ -55,24 +56,24 @@ def test_each_hindrance_is_named(of: Status, expected: list[Hindrance], reachabl
 
 @pytest.mark.req("AV-11")
 @pytest.mark.parametrize(
-    ("is_open", "reachable", "available", "state", "count"),
-    [
-        (True, 5, 2, "available", 2),
-        (True, 5, 0, "all_busy", 0),
-        (True, 0, 0, "none_online", 0),
-        (False, 5, 2, "disabled", 0),
-    ],
+    ("reachable", "available", "state", "count"),
+    [(5, 2, "available", 2), (5, 0, "all_busy", 0), (0, 0, "none_online", 0)],
 )
-def test_the_beacon_has_four_states(
-    is_open: bool,  # noqa: FBT001
-    reachable: int,
-    available: int,
-    state: BeaconState,
-    count: int,
+def test_the_beacon_of_an_open_service_has_three_states(
+    reachable: int, available: int, state: BeaconState, count: int
 ) -> None:
-    """Disabled wins over everything; then nobody reachable, then nobody free."""
-    beacon = light(is_open=is_open, reachable=reachable, available=available, now=NOW)
+    """Nobody reachable, nobody free, or so many."""
+    beacon = light(reachable=reachable, available=available, now=NOW)
     assert beacon == Beacon(state, count, NOW)
+
+
+@pytest.mark.req("AV-11", "AV-16")
+def test_the_beacon_of_a_closed_service_says_why_and_when() -> None:
+    """Disabled is the fourth state; nobody is counted."""
+    opens_at = NOW + timedelta(hours=8)
+    assert dark(why="hours", opens_at=opens_at, now=NOW) == Beacon(
+        "disabled", 0, NOW, "hours", opens_at
+    )
 
 
 @pytest.mark.req("AV-11")

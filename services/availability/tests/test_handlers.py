@@ -8,6 +8,7 @@ import orjson
 import pytest
 from services.availability.tests.fakes import (
     FakeClock,
+    FakeHours,
     FakeLeases,
     FakeLoads,
     FakeMirror,
@@ -18,6 +19,7 @@ from availability.handlers import Beacons, Lighthouse, Loads
 from common.db import Unavailable
 from common.ids import new_id
 from mirror import Counts, Mirror, Presence
+from mirror.plan import OPEN, Service
 
 
 def loads_of(fake: FakeLoads) -> Loads:
@@ -54,12 +56,15 @@ class Coast:
     def __init__(self) -> None:
         self.clock, self.presence = FakeClock(), FakePresence()
         self.mirror, self.leases = FakeMirror(), FakeLeases()
+        self.hours = FakeHours()
         self.told: list[dict[str, object]] = []
         self.first, self.second = self.lighthouse(), self.lighthouse()
 
     def lighthouse(self) -> Lighthouse:
         """Make one replica's."""
-        beacons = Beacons(presence=cast("Presence", self.presence), clock=self.clock, is_open=True)
+        beacons = Beacons(
+            presence=cast("Presence", self.presence), hours=self.hours, clock=self.clock
+        )
         return Lighthouse(
             beacons=beacons,
             mirror=cast("Mirror", self.mirror),
@@ -132,11 +137,11 @@ async def test_an_old_beacon_is_given_for_ten_seconds_at_most() -> None:
     """Neither mirror nor Postgres: what was known, then "come back later", never a guess."""
     clock, presence = FakeClock(), FakePresence()
     presence.answer = Counts(1, 1, 1, source="mirror")
-    beacons = Beacons(presence=cast("Presence", presence), clock=clock, is_open=True)
+    beacons = Beacons(presence=cast("Presence", presence), hours=FakeHours(), clock=clock)
     await beacons.now()
     presence.away = True
     clock.pass_(9.9)
-    assert (await beacons.now()).beacon.count == 1
+    assert (await beacons.beacon()).count == 1
     clock.pass_(0.2)
     with pytest.raises(Unavailable):
         await beacons.now()
@@ -146,7 +151,7 @@ async def test_an_old_beacon_is_given_for_ten_seconds_at_most() -> None:
 async def test_customers_who_ask_together_cost_one_question() -> None:
     """A crowd shares one answer; a change drops it at once."""
     clock, presence = FakeClock(), FakePresence()
-    beacons = Beacons(presence=cast("Presence", presence), clock=clock, is_open=True)
+    beacons = Beacons(presence=cast("Presence", presence), hours=FakeHours(), clock=clock)
     await asyncio.gather(*(beacons.now() for _ in range(100)))
     assert presence.asked == 1
     beacons.drop()
@@ -155,3 +160,68 @@ async def test_customers_who_ask_together_cost_one_question() -> None:
     clock.pass_(0.3)
     await beacons.now(max_age=timedelta(milliseconds=250))
     assert presence.asked == 3
+
+
+@pytest.mark.req("AV-11", "AV-16")
+async def test_a_closed_service_is_told_at_once_with_its_reason() -> None:
+    """Closing, another opening time, and opening again are news, whatever the counts do."""
+    coast = Coast()
+    coast.count(3)
+    await coast.second_passes()
+    monday, tuesday = (coast.clock.now() + timedelta(days=n) for n in (1, 2))
+    for service in (
+        Service(is_open=False, why="switch"),
+        Service(is_open=False, why="hours", opens_at=monday),
+        Service(is_open=False, why="hours", opens_at=monday),
+        Service(is_open=False, why="hours", opens_at=tuesday),
+        OPEN,
+    ):
+        coast.hours.service = service
+        await coast.second_passes()
+
+    told = [(one["state"], one["count"], one["why"], one["opens_at"]) for one in coast.told[1:]]
+    assert told == [
+        ("disabled", 0, "switch", None),
+        ("disabled", 0, "hours", monday.isoformat().replace("+00:00", "Z")),
+        ("disabled", 0, "hours", tuesday.isoformat().replace("+00:00", "Z")),
+        ("available", 3, None, None),
+    ]
+
+
+@pytest.mark.req("AV-16")
+async def test_who_takes_over_a_closed_service_repeats_nothing() -> None:
+    """What was kept says why it is closed, too: the next leader knows that all were told."""
+    coast = Coast()
+    coast.hours.service = Service(is_open=False, why="hours", opens_at=coast.clock.now())
+    await coast.second_passes()
+    coast.leases.holder = None
+    coast.clock.pass_(1)
+
+    assert not await coast.second.step()
+
+
+@pytest.mark.req("AV-11", "AV-16")
+async def test_a_closed_service_needs_neither_store() -> None:
+    """Closed is closed, whoever is away; open again and nobody to ask: no guess."""
+    clock, presence, hours = FakeClock(), FakePresence(), FakeHours()
+    presence.away = True
+    beacons = Beacons(presence=cast("Presence", presence), hours=hours, clock=clock)
+    hours.service = Service(is_open=False, why="switch", opens_at=clock.now())
+    beacon = await beacons.beacon()
+    assert (beacon.state, beacon.why, beacon.opens_at) == ("disabled", "switch", clock.now())
+    hours.service = OPEN
+    with pytest.raises(Unavailable):
+        await beacons.beacon()
+
+
+@pytest.mark.req("AV-16")
+async def test_a_service_that_closes_while_somebody_counts_is_closed() -> None:
+    """What counts is the moment of the answer, not that of the question."""
+    presence, hours = FakePresence(), FakeHours()
+    presence.answer = Counts(1, 1, 1, source="mirror")
+    beacons = Beacons(presence=cast("Presence", presence), hours=hours, clock=FakeClock())
+    asking = asyncio.ensure_future(beacons.beacon())
+    await asyncio.sleep(0)
+    hours.service = Service(is_open=False, why="hours")
+
+    assert (await asking).state == "disabled"

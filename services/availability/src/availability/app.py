@@ -7,7 +7,15 @@ from datetime import timedelta
 from aiohttp import web
 
 from availability import events, http, inbound, store, subscriptions
-from availability.handlers import Beacons, Lighthouse, Loads, Operators, Statuses, Upkeep
+from availability.handlers import (
+    Beacons,
+    Lighthouse,
+    Loads,
+    Operators,
+    ServiceDesk,
+    Statuses,
+    Upkeep,
+)
 from availability.jobs import Jobs
 from availability.providers import MirrorWriter
 from availability.settings import Settings
@@ -24,6 +32,7 @@ from common.runner import Pulse, Runner
 from common.tokens import Verifier, build_verifier
 from common.web import Health, build_app
 from mirror import Limits, MirrorKit, open_mirror
+from mirror.plan import ServicePlan
 
 TITLE = "Temani availability"
 
@@ -49,6 +58,7 @@ class Inside:
     beacons: Beacons
     lighthouse: Lighthouse
     operators: Operators
+    service: ServiceDesk
     upkeep: Upkeep
     writer: MirrorWriter
 
@@ -74,9 +84,11 @@ async def build(settings: Settings, runner: Runner) -> web.Application:
     nudge = Nudge()
     inside = _wire(settings, runner, outside, nudge)
     await inside.upkeep.restore()
+    await inside.service.follow()
     Subscriptions(statuses=inside.statuses, loads=inside.loads).start(outside.bus)
     jobs = Jobs(
         lighthouse=inside.lighthouse,
+        service=inside.service,
         upkeep=inside.upkeep,
         debts=inside.writer,
         statuses=inside.statuses,
@@ -159,7 +171,8 @@ def _wire(
     statuses = Statuses(
         store=rows, mirroring=writer, mirror=kit.mirror, beats=kit.beats, changed=changed
     )
-    beacons = Beacons(presence=kit.presence, clock=clock, is_open=settings.service_open)
+    plan = ServicePlan(outside.db, clock=clock)
+    beacons = Beacons(presence=kit.presence, hours=plan, clock=clock)
     lighthouse = Lighthouse(
         beacons=beacons,
         mirror=kit.mirror,
@@ -182,6 +195,7 @@ def _wire(
             seeder=kit.seeder,
             runner=runner,
         ),
+        service=ServiceDesk(versions=store.ServiceVersions(outside.db), plan=plan, changed=changed),
         upkeep=Upkeep(
             seeder=kit.seeder,
             leases=leases,
@@ -206,6 +220,7 @@ def _serve(settings: Settings, outside: Outside, inside: Inside) -> web.Applicat
     )
     app[http.STATUSES] = inside.statuses
     app[http.BEACONS] = inside.beacons
+    app[http.SERVICE] = inside.service
     app[http.OPERATORS] = inside.operators
     app[http.CLOCK] = outside.clock
     app[http.FRESH_LIMIT] = timedelta(seconds=settings.fresh_limit_seconds)

@@ -37,3 +37,6 @@ class BeaconTold(BaseModel):
     state: Literal["available", "all_busy", "none_online", "disabled"]
     count: int
     as_of: AwareDatetime
+    # While the service is closed: why, and when it opens, as far as that is known.
+    why: Literal["switch", "hours"] | None = None
+    opens_at: AwareDatetime | None = None

@@ -1,6 +1,6 @@
 """What availability does without being asked."""
 
-from availability.handlers import Lighthouse, Statuses, Upkeep
+from availability.handlers import Lighthouse, ServiceDesk, Statuses, Upkeep
 from availability.ports import Debts
 from common.runner import Pulse, Runner
 
@@ -14,12 +14,14 @@ class Jobs:
         self,
         *,
         lighthouse: Lighthouse,
+        service: ServiceDesk,
         upkeep: Upkeep,
         debts: Debts,
         statuses: Statuses,
         tick_seconds: float,
     ) -> None:
         self._lighthouse = lighthouse
+        self._service = service
         self._upkeep = upkeep
         self._debts = debts
         self._statuses = statuses
@@ -30,5 +32,6 @@ class Jobs:
         runner.every("mirror_watch", _SECOND, self._upkeep.watch)
         runner.every("mirror_reconcile", _SECOND, self._upkeep.reconcile)
         runner.every("mirror_debts", _SECOND, self._debts.settle_debts)
+        runner.every("service_plan", _SECOND, self._service.follow)
         runner.every("due", self._tick_seconds, self._statuses.settle_due)
         return runner.every("beacon", _SECOND, self._lighthouse.step)

@@ -5,7 +5,16 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from availability.domain import Change, OfflineReason, RosterRow, Stale, Status
+from availability.domain import (
+    Change,
+    Hours,
+    Maintenance,
+    OfflineReason,
+    RosterRow,
+    ServiceVersion,
+    Stale,
+    Status,
+)
 from mirror import LoadFact
 
 
@@ -52,6 +61,34 @@ class Roster(Protocol):
 
     async def page(self, *, after: UUID | None, limit: int, online: bool | None) -> list[RosterRow]:
         """Return mitras in the order of their ids."""
+        ...
+
+
+class ServiceVersions(Protocol):
+    """What was decided about the service's hours."""
+
+    async def last(self) -> ServiceVersion:
+        """Return what counts now."""
+        ...
+
+    async def page(self, *, before: int | None, limit: int) -> list[ServiceVersion]:
+        """Return versions, newest first."""
+        ...
+
+    async def add_hours(self, hours: Hours, *, expected: int, by: UUID) -> bool:
+        """Add new hours; False when `expected` is not the last version any more."""
+        ...
+
+    async def add_maintenance(self, switch: Maintenance, *, expected: int | None, by: UUID) -> bool:
+        """Turn the switch; False when `expected` is not the last version, or another came first."""
+        ...
+
+    async def knows_time_zone(self, name: str) -> bool:
+        """Say whether Postgres can reckon on the clocks of this zone."""
+        ...
+
+    async def end_fits(self, until: datetime) -> bool:
+        """Say whether this end lies ahead by the clock of Postgres, at most 366 days."""
         ...
 
 

@@ -18,8 +18,6 @@ class Settings(ServiceSettings):
     fresh_limit_seconds: float = Field(default=45, gt=0, le=3600)
     auto_offline_seconds: float = Field(default=75, gt=0, le=7200)
     heartbeat_mirror_interval_seconds: float = Field(default=15, gt=0, le=600)
-    # Off: customers see `disabled`; nobody's status changes.
-    service_open: bool = True
     tick_seconds: float = Field(default=5, gt=0, le=60)
 
     @model_validator(mode="after")

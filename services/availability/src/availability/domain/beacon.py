@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from availability.domain.hours import Why
+
 BeaconState = Literal["available", "all_busy", "none_online", "disabled"]
 
 TELL_COUNT_EVERY = timedelta(seconds=2)
@@ -12,17 +14,25 @@ BEACON_MAX_AGE = timedelta(seconds=10)
 
 @dataclass(frozen=True, slots=True)
 class Beacon:
-    """What customers see: whether anyone is available, and how many."""
+    """What customers see: whether anyone is available, and how many.
+
+    While the service is closed: why, and when it opens, as far as that is known.
+    """
 
     state: BeaconState
     count: int
     as_of: datetime
+    why: Why | None = None
+    opens_at: datetime | None = None
 
 
-def light(*, is_open: bool, reachable: int, available: int, now: datetime) -> Beacon:
-    """Return the beacon for these counts."""
-    if not is_open:
-        return Beacon("disabled", 0, now)
+def dark(*, why: Why | None, opens_at: datetime | None, now: datetime) -> Beacon:
+    """Return the beacon of a closed service: nobody counts, whoever is there."""
+    return Beacon("disabled", 0, now, why, opens_at)
+
+
+def light(*, reachable: int, available: int, now: datetime) -> Beacon:
+    """Return the beacon of an open service for these counts."""
     if reachable <= 0:
         return Beacon("none_online", 0, now)
     if available <= 0:
@@ -35,6 +45,8 @@ def worth_telling(beacon: Beacon, last: Beacon | None) -> bool:
 
     `last` is what was told last; None when nobody remembers.
     """
-    if last is None or beacon.state != last.state:
+    if last is None:
+        return True
+    if (beacon.state, beacon.why, beacon.opens_at) != (last.state, last.why, last.opens_at):
         return True
     return beacon.count != last.count and beacon.as_of - last.as_of >= TELL_COUNT_EVERY

@@ -3,7 +3,8 @@
 from availability.handlers.beacon import Beacons, Lighthouse
 from availability.handlers.loads import Loads
 from availability.handlers.operators import Operators
+from availability.handlers.service import ServiceDesk
 from availability.handlers.statuses import Statuses
 from availability.handlers.upkeep import Upkeep
 
-__all__ = ["Beacons", "Lighthouse", "Loads", "Operators", "Statuses", "Upkeep"]
+__all__ = ["Beacons", "Lighthouse", "Loads", "Operators", "ServiceDesk", "Statuses", "Upkeep"]

@@ -9,13 +9,14 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, ValidationError
 
-from availability.domain import BEACON_MAX_AGE, Beacon, light, worth_telling
+from availability.domain import BEACON_MAX_AGE, Beacon, dark, light, worth_telling
 from availability.events import BeaconTold
 from availability.ports import Leases
 from common.clock import Clock
 from common.db import Unavailable
 from common.log import get_logger
 from mirror import Counts, Mirror, MirrorUnavailable, Presence
+from mirror.plan import ServiceHours
 
 _log = get_logger("beacon")
 
@@ -37,22 +38,37 @@ class Snapshot(BeaconTold):
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """The counts, the beacon they give, and when they were read."""
+    """The counts, and the beacon they give while the service is open."""
 
     counts: Counts
-    beacon: Beacon
+    lit: Beacon
 
 
 class Beacons:
     """What customers see, at most ten seconds old wherever they ask."""
 
-    def __init__(self, *, presence: Presence, clock: Clock, is_open: bool) -> None:
+    def __init__(self, *, presence: Presence, hours: ServiceHours, clock: Clock) -> None:
         self._presence = presence
+        self._hours = hours
         self._clock = clock
-        self._is_open = is_open
         self._last: Numbers | None = None
         self._changed = False
         self._asking = asyncio.Lock()
+
+    async def beacon(self, *, max_age: timedelta = _KEEP) -> Beacon:
+        """Return the beacon; a closed service needs no counts, so both stores may be away."""
+        if closed := self.closed():
+            return closed
+        numbers = await self.now(max_age=max_age)
+        # The time to close may have come while we asked.
+        return self.closed() or numbers.lit
+
+    def closed(self) -> Beacon | None:
+        """Return the beacon of a service that is closed at this moment; None while it is open."""
+        service = self._hours.now()
+        if service.is_open:
+            return None
+        return dark(why=service.why, opens_at=service.opens_at, now=self._clock.now())
 
     async def now(self, *, max_age: timedelta = _KEEP) -> Numbers:
         """Return the numbers: fresh, or at most 10 s old while neither store answers."""
@@ -76,14 +92,13 @@ class Beacons:
 
     def _light(self, counts: Counts) -> Beacon:
         return light(
-            is_open=self._is_open,
             reachable=counts.reachable,
             available=counts.available,
             now=self._clock.now(),
         )
 
     def _age(self, numbers: Numbers) -> timedelta:
-        return self._clock.now() - numbers.beacon.as_of
+        return self._clock.now() - numbers.lit.as_of
 
 
 class Lighthouse:
@@ -121,7 +136,7 @@ class Lighthouse:
         if not led:
             # Someone else told last: what that was decides whether there is news.
             self._told = _beacon_of(await self.snapshot())
-        beacon = (await self._beacons.now(max_age=timedelta(0))).beacon
+        beacon = await self._beacons.beacon(max_age=timedelta(0))
         news = worth_telling(beacon, self._told)
         if news:
             self._told = beacon
@@ -166,6 +181,8 @@ class Lighthouse:
                 state=told.state,
                 count=told.count,
                 as_of=told.as_of,
+                why=told.why,
+                opens_at=told.opens_at,
                 loads=self._loads[0],
                 loads_as_of=self._loads[1],
             )
@@ -175,10 +192,16 @@ class Lighthouse:
 
 
 def _told_of(beacon: Beacon) -> BeaconTold:
-    return BeaconTold(state=beacon.state, count=beacon.count, as_of=beacon.as_of)
+    return BeaconTold(
+        state=beacon.state,
+        count=beacon.count,
+        as_of=beacon.as_of,
+        why=beacon.why,
+        opens_at=beacon.opens_at,
+    )
 
 
 def _beacon_of(snapshot: Snapshot | None) -> Beacon | None:
     if snapshot is None:
         return None
-    return Beacon(snapshot.state, snapshot.count, snapshot.as_of)
+    return Beacon(snapshot.state, snapshot.count, snapshot.as_of, snapshot.why, snapshot.opens_at)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from availability.domain import RosterRow, Status
+from availability.domain import Beacon, RosterRow, Status
 from availability.handlers.beacon import Beacons, Lighthouse, Numbers
 from availability.handlers.statuses import Statuses
 from availability.ports import Roster
@@ -22,6 +22,7 @@ class Summary:
     """The dashboard's numbers, and how old each part is."""
 
     numbers: Numbers
+    beacon: Beacon
     loads: Mapping[int, int] | None
     loads_as_of: datetime | None
 
@@ -51,10 +52,11 @@ class Operators:
     async def summary(self) -> Summary:
         """Return the counts of now and the loads as one replica counted them last."""
         numbers = await self._beacons.now()
+        beacon = self._beacons.closed() or numbers.lit
         snapshot = await self._lighthouse.snapshot()
         if snapshot is None:
-            return Summary(numbers, None, None)
-        return Summary(numbers, snapshot.loads, snapshot.loads_as_of)
+            return Summary(numbers, beacon, None, None)
+        return Summary(numbers, beacon, snapshot.loads, snapshot.loads_as_of)
 
     async def roster(
         self, *, after: UUID | None, limit: int, online: bool | None

@@ -4,11 +4,12 @@ from datetime import timedelta
 
 from aiohttp import web
 
-from availability.handlers import Beacons, Operators, Statuses
+from availability.handlers import Beacons, Operators, ServiceDesk, Statuses
 from common.clock import Clock
 
 STATUSES = web.AppKey("statuses", Statuses)
 BEACONS = web.AppKey("beacons", Beacons)
+SERVICE = web.AppKey("service", ServiceDesk)
 OPERATORS = web.AppKey("operators", Operators)
 CLOCK = web.AppKey("clock", Clock)
 FRESH_LIMIT = web.AppKey("fresh_limit", timedelta)

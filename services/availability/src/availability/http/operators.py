@@ -4,7 +4,7 @@ from uuid import UUID
 
 from availability import errors
 from availability.http.keys import CLOCK, OPERATORS
-from availability.http.render import moment, status_view
+from availability.http.render import beacon_view, moment, status_view
 from availability.views.operators import ReseedView, RosterQuery, RosterView, SummaryView
 from availability.views.statuses import StatusView
 from common.web import Context, Page, Reply, Routes
@@ -22,7 +22,8 @@ async def read_summary(ctx: Context) -> SummaryView:
         reachable=counts.reachable,
         available=counts.available,
         busy=counts.busy,
-        as_of=summary.numbers.beacon.as_of,
+        as_of=summary.numbers.lit.as_of,
+        beacon=beacon_view(summary.beacon),
         source=counts.source,
         loads=None if summary.loads is None else dict(summary.loads),
         loads_as_of=summary.loads_as_of,

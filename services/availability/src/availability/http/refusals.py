@@ -7,4 +7,9 @@ from availability import errors
 STATUS: Final[dict[type[Exception], int]] = {
     errors.MitraInactive: 403,
     errors.MitraUnknown: 404,
+    errors.TimeZoneUnknown: 422,
+    errors.HoursOverlap: 422,
+    errors.ExceptionsClash: 422,
+    errors.EndUnfit: 422,
+    errors.ConfigConflict: 409,
 }

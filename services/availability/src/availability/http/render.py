@@ -2,10 +2,22 @@
 
 from datetime import datetime, timedelta
 
-from availability.domain import Status, is_reachable
+from availability.domain import Beacon, Status, is_reachable
 from availability.http.keys import CLOCK, FRESH_LIMIT
+from availability.views.beacon import BeaconView
 from availability.views.statuses import StatusView
 from common.web import Context
+
+
+def beacon_view(beacon: Beacon) -> BeaconView:
+    """Show what customers see."""
+    return BeaconView(
+        state=beacon.state,
+        available=beacon.count,
+        as_of=beacon.as_of,
+        why=beacon.why,
+        opens_at=beacon.opens_at,
+    )
 
 
 def status_view(ctx: Context, status: Status) -> StatusView:

@@ -4,6 +4,7 @@ from availability.store.leases import Leases
 from availability.store.loads import Loads
 from availability.store.queries import QUERIES
 from availability.store.roster import Roster
+from availability.store.service import ServiceVersions
 from availability.store.statuses import Statuses
 
-__all__ = ["QUERIES", "Leases", "Loads", "Roster", "Statuses"]
+__all__ = ["QUERIES", "Leases", "Loads", "Roster", "ServiceVersions", "Statuses"]

@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from availability.views.base import View
+from availability.views.beacon import BeaconView
 
 
 class SummaryView(View):
@@ -17,6 +18,8 @@ class SummaryView(View):
     busy: int
     as_of: AwareDatetime
     source: Literal["mirror", "postgres"]
+    # What customers see of it.
+    beacon: BeaconView
     loads: dict[int, int] | None
     loads_as_of: AwareDatetime | None
 
