@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+import asyncpg
 import pytest
 import valkey.asyncio as valkey_client
 from services.sweeper.tests.fakes import FakeBrakes, FakeOwners, NoMeter, mine, turn
@@ -10,6 +11,7 @@ from tests.support import Databases
 
 from common.clock import SystemClock
 from common.db import Database
+from common.ids import new_id
 from common.runner import Runner
 from mirror import Limits, MirrorKit, open_mirror
 from mirror.testing import World
@@ -32,6 +34,7 @@ class Stage:
     careful: MirrorKit
     db: Database
     raw: valkey_client.Valkey
+    admin: asyncpg.Connection
 
 
 @pytest.fixture
@@ -47,7 +50,7 @@ async def stage(databases: Databases, valkey_url: str) -> AsyncIterator[Stage]:
         availability = await Database.connect(clone.url("availability"), name="test")
         kit = await open_mirror(valkey_url, availability, runner, SystemClock(), LIMITS)
         careful = await open_mirror(valkey_url, availability, runner, SystemClock(), CAREFUL)
-        yield Stage(world, kit, careful, db, raw)
+        yield Stage(world, kit, careful, db, raw, admin)
         await runner.stop()
         await db.close()
         await availability.close()
@@ -115,9 +118,38 @@ async def test_beats_are_written_down(stage: Stage) -> None:
 async def test_a_reseed_heals_and_counts(stage: Stage) -> None:
     """A reseed repairs what is wrong in the mirror and says how much that was."""
     await stage.world.mitra()
-    sweep = Reseed(mirror=MirrorRebuild(stage.kit.seeder))
+    sweep = Reseed(mirror=MirrorRebuild(stage.kit.seeder, stage.kit.drift))
     first = await sweep(turn(slot=1), mine)
     second = await sweep(turn(slot=2), mine)
 
     assert first.count > 0
     assert second == Swept(count=0)
+
+
+@pytest.mark.req("AV-15", "SW-03")
+async def test_what_a_reseed_mends_is_kept(stage: Stage, valkey_url: str) -> None:
+    """By the sweeper's own rights: each thing with its cause, a stranger too, and the look."""
+    kept, lost, stranger = await stage.world.mitra(), await stage.world.mitra(), new_id()
+    runner = Runner()
+    kit = await open_mirror(valkey_url, stage.db, runner, SystemClock(), CAREFUL)
+    sweep = Reseed(mirror=MirrorRebuild(kit.seeder, kit.drift))
+    await sweep(turn(slot=1), mine)
+    assert await stage.admin.fetchval("SELECT count(*) FROM availability.mirror_drift") == 0
+
+    await stage.raw.zrem("{mitras}:available", str(kept))
+    await stage.raw.zrem("{mitras}:online", str(lost))
+    await stage.raw.hset("{mitras}:versions", f"{stranger}:o", "1.1")
+    await sweep(turn(slot=2), mine)
+
+    rows = await stage.admin.fetch(
+        "SELECT mitra_id, fact, cause, mirror_value, postgres_value, found_by,"
+        " at_most_seconds < 60 AS young FROM availability.mirror_drift"
+    )
+    assert {tuple(row) for row in rows} == {
+        (kept, "available", "kept_answer", "False", "True", "reseed", True),
+        (lost, "online", "wrong", "False", "True", "reseed", True),
+        (stranger, "all", "stranger", "known", None, "reseed", True),
+    }
+    look = await stage.admin.fetchrow("SELECT kind, mitras, found FROM availability.mirror_looks")
+    assert tuple(look) == ("reseed", 2, 3)
+    await runner.stop()

@@ -143,7 +143,7 @@ def sweeps_of(
             shards=settings.flush_shards,
             batch=settings.flush_batch,
         ),
-        RESEED: Reseed(mirror=MirrorRebuild(kit.seeder)),
+        RESEED: Reseed(mirror=MirrorRebuild(kit.seeder, kit.drift)),
         RETENTION: Retention(pruning=runs),
         **due,
     }

@@ -1,6 +1,6 @@
 """The mirror as the sweeps use it: a doubtful one is no mirror."""
 
-from mirror import Mirror, MirrorUnavailable, Seeder
+from mirror import DriftBook, Mirror, MirrorUnavailable, Seeder
 from sweeper.domain import Picture, Stale
 
 # One script call must not hold Valkey for long; whoever is left over comes in the next pass.
@@ -33,12 +33,16 @@ class MirrorPresence:
 
 
 class MirrorRebuild:
-    """Rebuilds the mirror from the truth."""
+    """Rebuilds the mirror from the truth, and keeps what that mended."""
 
-    def __init__(self, seeder: Seeder) -> None:
+    def __init__(self, seeder: Seeder, drift: DriftBook) -> None:
         self._seeder = seeder
+        self._drift = drift
 
     async def reseed(self) -> int:
         """Rebuild it; returns how many facts were healed, none while another replica does it."""
         done = await self._seeder.reseed("sweep")
-        return 0 if done is None else done.healed
+        if done is None:
+            return 0
+        await self._drift.note_reseed(done)
+        return done.healed
