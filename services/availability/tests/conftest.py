@@ -38,6 +38,8 @@ async def stage(stage_database: TestDatabase, valkey_url: str) -> TestDatabase:
     admin = await asyncpg.connect(stage_database.admin_url)
     await admin.execute(
         "TRUNCATE availability.mitra_status, availability.online_intervals, availability.leases,"
+        " availability.fences, availability.mirror_drift, availability.mirror_looks,"
+        " availability.reseeds,"
         " availability.outbox, availability.inbox, auth.people, chat.loads"
     )
     await admin.close()

@@ -119,7 +119,9 @@ async def test_postgres_has_the_last_word_on_staleness(shelf: Shelf) -> None:
     """A beat that only Postgres knows (Valkey was away) keeps her online."""
     fresh = await shelf.world.mitra(beat_age=60)
     stale = await shelf.world.mitra(beat_age=90)
-    changes = await shelf.store.mark_stale_offline([Stale(fresh, 2, 0), Stale(stale, 2, 0)])
+    changes = await shelf.store.mark_stale_offline(
+        [Stale(fresh, 2, 0), Stale(stale, 2, 0)], fence=1
+    )
     assert [change.mitra_id for change in changes] == [stale]
 
 

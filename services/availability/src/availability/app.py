@@ -9,9 +9,13 @@ from aiohttp import web
 from availability import events, http, inbound, store, subscriptions
 from availability.handlers import (
     Beacons,
+    Drift,
+    DriftLog,
+    Insight,
     Lighthouse,
     Loads,
     Operators,
+    Reseeds,
     ServiceDesk,
     Statuses,
     Upkeep,
@@ -58,6 +62,9 @@ class Inside:
     beacons: Beacons
     lighthouse: Lighthouse
     operators: Operators
+    insight: Insight
+    drift: Drift
+    reseeds: Reseeds
     service: ServiceDesk
     upkeep: Upkeep
     writer: MirrorWriter
@@ -91,6 +98,7 @@ async def build(settings: Settings, runner: Runner) -> web.Application:
         service=inside.service,
         upkeep=inside.upkeep,
         debts=inside.writer,
+        drift=inside.drift,
         statuses=inside.statuses,
         tick_seconds=settings.tick_seconds,
     )
@@ -181,6 +189,7 @@ def _wire(
         clock=clock,
         holder=holder,
     )
+    drift_log = DriftLog(book=kit.drift, clock=clock)
     return Inside(
         statuses=statuses,
         loads=Loads(store=store.Loads(outside.db), mirroring=writer, changed=changed),
@@ -192,15 +201,29 @@ def _wire(
             presence=kit.presence,
             beacons=beacons,
             lighthouse=lighthouse,
-            seeder=kit.seeder,
-            runner=runner,
+            state=kit.state,
+        ),
+        insight=Insight(
+            statuses=statuses,
+            store=store.Insight(outside.db),
+            mirror=kit.mirror,
+            state=kit.state,
+            hours=plan,
+            fresh_limit=timedelta(seconds=settings.fresh_limit_seconds),
+            clock=clock,
+        ),
+        drift=Drift(store=store.Drift(outside.db), state=kit.state),
+        reseeds=Reseeds(
+            seeder=kit.seeder, store=store.Reseeds(outside.db), drift=drift_log, runner=runner
         ),
         service=ServiceDesk(versions=store.ServiceVersions(outside.db), plan=plan, changed=changed),
         upkeep=Upkeep(
             seeder=kit.seeder,
             leases=leases,
             holder=holder,
+            drift=drift_log,
             settle_deactivated=statuses.settle_deactivated,
+            clock=clock,
             changed=changed,
         ),
         writer=writer,
@@ -222,6 +245,9 @@ def _serve(settings: Settings, outside: Outside, inside: Inside) -> web.Applicat
     app[http.BEACONS] = inside.beacons
     app[http.SERVICE] = inside.service
     app[http.OPERATORS] = inside.operators
+    app[http.INSIGHT] = inside.insight
+    app[http.DRIFT] = inside.drift
+    app[http.RESEEDS] = inside.reseeds
     app[http.CLOCK] = outside.clock
     app[http.FRESH_LIMIT] = timedelta(seconds=settings.fresh_limit_seconds)
     app[http.NEXT_BEAT] = settings.heartbeat_seconds

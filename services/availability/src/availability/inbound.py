@@ -36,7 +36,7 @@ class MarkOffline(Heard):
     """
 
     reason: str = "auto_offline"
-    fence: int = 0
+    fence: int = Field(default=0, ge=0, lt=2**63)
     items: list[StaleItem] = Field(max_length=5000)
 
 

@@ -1,10 +1,12 @@
 """What availability does without being asked."""
 
-from availability.handlers import Lighthouse, ServiceDesk, Statuses, Upkeep
+from availability.handlers import Drift, Lighthouse, ServiceDesk, Statuses, Upkeep
 from availability.ports import Debts
 from common.runner import Pulse, Runner
 
 _SECOND = 1.0
+# What is pruned is days old: a minute more is nothing, and the bites keep up with any flood.
+_PRUNE_SECONDS = 60.0
 
 
 class Jobs:
@@ -17,6 +19,7 @@ class Jobs:
         service: ServiceDesk,
         upkeep: Upkeep,
         debts: Debts,
+        drift: Drift,
         statuses: Statuses,
         tick_seconds: float,
     ) -> None:
@@ -24,6 +27,7 @@ class Jobs:
         self._service = service
         self._upkeep = upkeep
         self._debts = debts
+        self._drift = drift
         self._statuses = statuses
         self._tick_seconds = tick_seconds
 
@@ -34,4 +38,5 @@ class Jobs:
         runner.every("mirror_debts", _SECOND, self._debts.settle_debts)
         runner.every("service_plan", _SECOND, self._service.follow)
         runner.every("due", self._tick_seconds, self._statuses.settle_due)
+        runner.every("drift_pruning", _PRUNE_SECONDS, self._drift.prune)
         return runner.every("beacon", _SECOND, self._lighthouse.step)

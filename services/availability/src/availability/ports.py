@@ -15,6 +15,9 @@ from availability.domain import (
     Stale,
     Status,
 )
+from availability.domain.drift import Drifted, Looks, Reseed
+from availability.domain.facts import Known
+from availability.domain.online_time import OnlineTime, Window
 from mirror import LoadFact
 
 
@@ -39,8 +42,8 @@ class Store(Protocol):
         """Set her offline if she is deactivated now; None when she is not or was never here."""
         ...
 
-    async def mark_stale_offline(self, items: Sequence[Stale]) -> list[Change]:
-        """Set offline whoever is still as the sweep saw her."""
+    async def mark_stale_offline(self, items: Sequence[Stale], *, fence: int) -> list[Change]:
+        """Set offline whoever is still as the sweep saw her; raises FencePassed."""
         ...
 
     async def welcome(self, mitra_id: UUID) -> None:
@@ -89,6 +92,72 @@ class ServiceVersions(Protocol):
 
     async def end_fits(self, until: datetime) -> bool:
         """Say whether this end lies ahead by the clock of Postgres, at most 366 days."""
+        ...
+
+
+class InsightStore(Protocol):
+    """What Postgres knows of one mitra, with the moments; reads only."""
+
+    async def known(self, mitra_id: UUID) -> Known:
+        """Return each fact of a mitra and since when it is so; raises MitraUnknown."""
+        ...
+
+    async def closed_since(self) -> datetime | None:
+        """Return since when the service is closed; None while it is open."""
+        ...
+
+    async def now(self) -> datetime:
+        """Return Postgres' time."""
+        ...
+
+    async def online_time(
+        self, mitra_id: UUID, window: Window, *, after: UUID | None, limit: int
+    ) -> OnlineTime:
+        """Return her time online within the window; raises MitraUnknown."""
+        ...
+
+
+class DriftStore(Protocol):
+    """What the mirror had otherwise than Postgres."""
+
+    async def page(self, *, before: UUID | None, limit: int) -> list[Drifted]:
+        """Return what was mended, the newest first."""
+        ...
+
+    async def looks(self) -> Looks:
+        """Return the last full looks at the mirror."""
+        ...
+
+    async def prune(self) -> int:
+        """Delete what is past its keeping time, a bounded bite; return how many rows."""
+        ...
+
+
+class ReseedStore(Protocol):
+    """The reseeds that operators ordered."""
+
+    async def add(self, reseed_id: UUID, *, asked_by: UUID) -> None:
+        """Note that one was ordered."""
+        ...
+
+    async def waits(self, reseed_id: UUID) -> None:
+        """Note that it waits for another one to end."""
+        ...
+
+    async def moved(self, reseed_id: UUID, mitras: int) -> None:
+        """Note how many mitras were read."""
+        ...
+
+    async def done(self, reseed_id: UUID, *, mitras: int, healed: int, strangers: int) -> None:
+        """Note what it did."""
+        ...
+
+    async def failed(self, reseed_id: UUID, reason: str) -> None:
+        """Note why it could not be done."""
+        ...
+
+    async def get(self, reseed_id: UUID) -> Reseed:
+        """Return what became of one; raises ReseedUnknown."""
         ...
 
 

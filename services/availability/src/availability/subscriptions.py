@@ -84,12 +84,16 @@ class Subscriptions:
         await self._loads.changed({one.parse(MitraChanged).mitra_id for one in deliveries})
 
     async def mark_offline(self, body: bytes, _headers: Mapping[str, str]) -> MarkedOffline:
-        """Take offline whom the auto-offline sweep found stale, if they still are."""
+        """Take offline whom the auto-offline sweep found stale, if they still are.
+
+        A fence lower than one that came before is refused (`fence_passed`): its sender lost the
+        lease.
+        """
         command = MarkOffline.model_validate_json(body)
         items = [
             Stale(item.mitra_id, item.status_version, item.seen_at_ms) for item in command.items
         ]
-        offline = await self._statuses.mark_offline(items)
+        offline = await self._statuses.mark_offline(items, fence=command.fence)
         return MarkedOffline(offline=offline, refused=len(items) - offline)
 
     async def settle_due(self, body: bytes, _headers: Mapping[str, str]) -> Settled:

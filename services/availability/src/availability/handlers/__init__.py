@@ -1,10 +1,25 @@
 """One method a command or an event: load, decide, save, announce."""
 
 from availability.handlers.beacon import Beacons, Lighthouse
+from availability.handlers.drift import Drift, DriftLog
+from availability.handlers.insight import Insight
 from availability.handlers.loads import Loads
 from availability.handlers.operators import Operators
+from availability.handlers.reseeds import Reseeds
 from availability.handlers.service import ServiceDesk
 from availability.handlers.statuses import Statuses
 from availability.handlers.upkeep import Upkeep
 
-__all__ = ["Beacons", "Lighthouse", "Loads", "Operators", "ServiceDesk", "Statuses", "Upkeep"]
+__all__ = [
+    "Beacons",
+    "Drift",
+    "DriftLog",
+    "Insight",
+    "Lighthouse",
+    "Loads",
+    "Operators",
+    "Reseeds",
+    "ServiceDesk",
+    "Statuses",
+    "Upkeep",
+]

@@ -1,6 +1,6 @@
-"""What operators see and do: the dashboard's numbers, the list, force-offline, reseed."""
+"""What operators see and do: the dashboard's numbers, the list, force-offline."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -9,10 +9,8 @@ from availability.domain import Beacon, RosterRow, Status
 from availability.handlers.beacon import Beacons, Lighthouse, Numbers
 from availability.handlers.statuses import Statuses
 from availability.ports import Roster
-from common.db import Unavailable
 from common.log import get_logger
-from common.runner import Runner
-from mirror import MirrorUnavailable, Presence, Reachability, Seeder
+from mirror import MirrorState, Presence, Reachability
 
 _log = get_logger("operators")
 
@@ -23,6 +21,7 @@ class Summary:
 
     numbers: Numbers
     beacon: Beacon
+    mirror: MirrorState
     loads: Mapping[int, int] | None
     loads_as_of: datetime | None
 
@@ -38,25 +37,22 @@ class Operators:
         presence: Presence,
         beacons: Beacons,
         lighthouse: Lighthouse,
-        seeder: Seeder,
-        runner: Runner,
+        state: Callable[[], MirrorState],
     ) -> None:
         self._roster = roster
         self._statuses = statuses
         self._presence = presence
         self._beacons = beacons
         self._lighthouse = lighthouse
-        self._seeder = seeder
-        self._runner = runner
+        self._state = state
 
     async def summary(self) -> Summary:
         """Return the counts of now and the loads as one replica counted them last."""
         numbers = await self._beacons.now()
         beacon = self._beacons.closed() or numbers.lit
         snapshot = await self._lighthouse.snapshot()
-        if snapshot is None:
-            return Summary(numbers, beacon, None, None)
-        return Summary(numbers, beacon, snapshot.loads, snapshot.loads_as_of)
+        loads, as_of = (None, None) if snapshot is None else (snapshot.loads, snapshot.loads_as_of)
+        return Summary(numbers, beacon, self._state(), loads, as_of)
 
     async def roster(
         self, *, after: UUID | None, limit: int, online: bool | None
@@ -71,15 +67,3 @@ class Operators:
         status = await self._statuses.go_offline(mitra_id, reason="operator")
         _log.info("mitra_forced_offline", mitra_id=mitra_id, operator_id=operator_id)
         return status
-
-    def reseed(self, *, operator_id: UUID) -> None:
-        """Start rebuilding the mirror, unless another replica is at it."""
-        _log.info("reseed_asked", operator_id=operator_id)
-        self._runner.background(self._reseed(), name="reseed")
-
-    async def _reseed(self) -> None:
-        try:
-            if await self._seeder.reseed("operator") is None:
-                _log.info("reseed_runs_already")
-        except (MirrorUnavailable, Unavailable) as error:
-            _log.warning("reseed_failed", reason=str(error))

@@ -49,11 +49,16 @@ class Statuses:
     async def status(self, mitra_id: UUID) -> Status:
         """Return her status as the mirror has it; as Postgres has it when that is no mirror."""
         try:
-            found = await self._mirror.status(mitra_id)
+            held = await self.held(mitra_id)
         except MirrorUnavailable:
-            found = None
+            held = None
+        return await self._store.status(mitra_id) if held is None else held
+
+    async def held(self, mitra_id: UUID) -> Status | None:
+        """Return what the mirror holds of her, None when not all; raises MirrorUnavailable."""
+        found = await self._mirror.status(mitra_id)
         if found is None:
-            return await self._store.status(mitra_id)
+            return None
         age = found.beat_age_ms
         return Status(
             mitra_id=mitra_id,
@@ -111,16 +116,16 @@ class Statuses:
         """Settle what a look over our own rows finds due."""
         return await self.settle_deactivated(await self._store.due(limit=100))
 
-    async def mark_offline(self, items: Sequence[Stale]) -> int:
+    async def mark_offline(self, items: Sequence[Stale], *, fence: int) -> int:
         """Set offline whoever has not beaten since the sweep looked; return how many.
 
-        Without a mirror nobody is: "I cannot see them" is not "they are gone".
+        Without a mirror nobody is: "I cannot see them" is not "they are gone". Raises FencePassed.
         """
         try:
             beats = await self._mirror.last_beats([item.mitra_id for item in items])
         except MirrorUnavailable:
             return 0
-        changes = await self._store.mark_stale_offline(still_stale(list(items), beats))
+        changes = await self._store.mark_stale_offline(still_stale(list(items), beats), fence=fence)
         if changes:
             await self._shown([change.mitra_id for change in changes])
             _log.info("auto_offline", mitras=len(changes), refused=len(items) - len(changes))

@@ -4,7 +4,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 from uuid import UUID
 
+from availability.handlers.drift import DriftLog
 from availability.ports import Leases
+from common.clock import Clock
 from common.db import Unavailable
 from common.log import get_logger
 from mirror import MirrorUnavailable, Seeder
@@ -23,22 +25,29 @@ class Upkeep:
         seeder: Seeder,
         leases: Leases,
         holder: UUID,
+        drift: DriftLog,
         settle_deactivated: Callable[[Sequence[UUID]], Awaitable[int]],
+        clock: Clock,
         changed: Callable[[], None],
     ) -> None:
         self._seeder = seeder
         self._leases = leases
         self._holder = holder
+        self._drift = drift
         self._settle_deactivated = settle_deactivated
+        self._clock = clock
         self._changed = changed
         self._quiet = False
 
     async def restore(self) -> None:
         """Make sure, before the first request, that there is a mirror; without Valkey, go on."""
         try:
-            await self._seeder.renew("start")
+            seeded = await self._seeder.renew("start")
         except (MirrorUnavailable, Unavailable) as error:
             _log.warning("mirror_not_seeded", reason=str(error))
+            return
+        if seeded is not None:
+            await self._drift.reseeded(seeded)
 
     async def watch(self) -> None:
         """Reseed when Valkey came back, came back empty, or Postgres has another history."""
@@ -52,9 +61,11 @@ class Upkeep:
         self._quiet = False
         if seeded is not None:
             self._changed()
+            await self._drift.reseeded(seeded)
 
     async def reconcile(self) -> None:
         """Heal the next part of all mitras, on one replica."""
+        began = self._clock.monotonic()
         try:
             if not await self._leases.hold(
                 "reconcile", holder=self._holder, seconds=_LEASE_SECONDS
@@ -72,5 +83,6 @@ class Upkeep:
                 wrong=step.applied.healed,
                 mitras=step.mitras,
             )
+        await self._drift.stepped(step, seconds=self._clock.monotonic() - began)
         if step.barred:
             await self._settle_deactivated(step.barred)

@@ -1,13 +1,14 @@
-"""The control center's routes: numbers, list, force-offline, reseed."""
+"""The control center's routes: numbers, list, force-offline."""
 
 from uuid import UUID
 
 from availability import errors
 from availability.http.keys import CLOCK, OPERATORS
+from availability.http.mirror import mirror_state
 from availability.http.render import beacon_view, moment, status_view
-from availability.views.operators import ReseedView, RosterQuery, RosterView, SummaryView
+from availability.views.operators import RosterQuery, RosterView, SummaryView
 from availability.views.statuses import StatusView
-from common.web import Context, Page, Reply, Routes
+from common.web import Context, Page, Routes
 
 ROUTES = Routes(tag="control")
 
@@ -25,6 +26,7 @@ async def read_summary(ctx: Context) -> SummaryView:
         as_of=summary.numbers.lit.as_of,
         beacon=beacon_view(summary.beacon),
         source=counts.source,
+        mirror=mirror_state(summary.mirror),
         loads=None if summary.loads is None else dict(summary.loads),
         loads_as_of=summary.loads_as_of,
     )
@@ -66,10 +68,3 @@ async def force_offline(ctx: Context, mitra_id: UUID) -> StatusView:
     """Take a mitra offline; she may go online again."""
     status = await ctx.app[OPERATORS].force_offline(mitra_id, operator_id=ctx.caller.user_id)
     return status_view(ctx, status)
-
-
-@ROUTES.post("/api/control/availability/reseed", roles={"operator"}, status=202)
-async def reseed(ctx: Context) -> Reply[ReseedView]:
-    """Rebuild the mirror from Postgres; runs in the background."""
-    ctx.app[OPERATORS].reseed(operator_id=ctx.caller.user_id)
-    return Reply(ReseedView(state="started"))

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from availability.domain import Beacon, Status, is_reachable
-from availability.http.keys import CLOCK, FRESH_LIMIT
+from availability.http.keys import BEACONS, CLOCK, FRESH_LIMIT
 from availability.views.beacon import BeaconView
 from availability.views.statuses import StatusView
 from common.web import Context
@@ -21,8 +21,9 @@ def beacon_view(beacon: Beacon) -> BeaconView:
 
 
 def status_view(ctx: Context, status: Status) -> StatusView:
-    """Show a status as of now."""
+    """Show a status as of now; a closed service keeps requests away, and is nobody's status."""
     hindrances = status.hindrances(ctx.app[FRESH_LIMIT])
+    closed = ctx.app[BEACONS].closed() is not None
     return StatusView(
         is_online=status.is_online,
         reachable=is_reachable(hindrances),
@@ -30,7 +31,7 @@ def status_view(ctx: Context, status: Status) -> StatusView:
         load=status.load,
         capacity=status.capacity,
         last_heartbeat_at=moment(ctx.app[CLOCK].now(), status.beat_age),
-        reasons=list(hindrances),
+        reasons=[*hindrances, *(["service_closed"] if closed else [])],
         source=status.source,
     )
 

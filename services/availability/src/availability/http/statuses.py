@@ -1,4 +1,4 @@
-"""A mitra's own routes: her status and her heartbeat."""
+"""A mitra's own routes: online, offline and her heartbeat."""
 
 from availability import errors
 from availability.http.keys import CLOCK, NEXT_BEAT, STATUSES
@@ -7,12 +7,6 @@ from availability.views.statuses import HeartbeatView, StatusView
 from common.web import Context, Routes
 
 ROUTES = Routes(tag="mitra")
-
-
-@ROUTES.get("/api/mitra/status", roles={"mitra"}, raises=(errors.MitraUnknown,))
-async def read_status(ctx: Context) -> StatusView:
-    """Return her status, and what keeps her from getting requests."""
-    return status_view(ctx, await ctx.app[STATUSES].status(ctx.caller.user_id))
 
 
 @ROUTES.post(

@@ -11,10 +11,13 @@ SELECT mitra_id, display_name FROM auth.mitra_directory_v2($1::uuid[]);
 -- looks() — the last full look at the mirror, of each kind
 SELECT kind, mitras, found, healed, started_at, ended_at FROM mirror_looks;
 
--- prune_drift(keep_days, limit) — the oldest go first, in bounded bites
+-- prune_drift(keep_days, keep_rows, limit) — the oldest go first, in bounded bites
 DELETE FROM mirror_drift WHERE drift_id IN (
-  SELECT drift_id FROM mirror_drift
-  WHERE found_at < clock_timestamp() - $1 * interval '1 day' ORDER BY found_at LIMIT $2
+  SELECT old.drift_id FROM mirror_drift AS old
+  WHERE old.found_at < clock_timestamp() - $1 * interval '1 day'
+     OR old.drift_id <= (SELECT last.drift_id FROM mirror_drift AS last
+                         ORDER BY last.drift_id DESC OFFSET $2 LIMIT 1)
+  ORDER BY old.drift_id LIMIT $3
 );
 
 -- prune_reseeds(keep_days, limit) — the same of reseeds

@@ -1,5 +1,7 @@
 """Availability's rows in Postgres, a class a noun."""
 
+from availability.store.drift import Drift, Reseeds
+from availability.store.insight import Insight
 from availability.store.leases import Leases
 from availability.store.loads import Loads
 from availability.store.queries import QUERIES
@@ -7,4 +9,14 @@ from availability.store.roster import Roster
 from availability.store.service import ServiceVersions
 from availability.store.statuses import Statuses
 
-__all__ = ["QUERIES", "Leases", "Loads", "Roster", "ServiceVersions", "Statuses"]
+__all__ = [
+    "QUERIES",
+    "Drift",
+    "Insight",
+    "Leases",
+    "Loads",
+    "Reseeds",
+    "Roster",
+    "ServiceVersions",
+    "Statuses",
+]

@@ -9,7 +9,9 @@ from availability.store.ages import age_of
 from availability.store.queries import QUERIES
 from common.db import Database
 
-_PRUNE_AT_ONCE: Final = 1000
+# A mirror that is astray all day must not fill the disk.
+_KEEP_ROWS: Final = 50_000
+_PRUNE_AT_ONCE: Final = 15_000
 
 
 class Drift:
@@ -59,12 +61,14 @@ class Drift:
 
     async def prune(self) -> int:
         """Delete what is past its keeping time, a bounded bite; return how many rows."""
-        gone = 0
         async with self._db.connection() as connection:
-            for name in ("prune_drift", "prune_reseeds"):
-                tag = await connection.execute(QUERIES[name], float(KEEP_DAYS), _PRUNE_AT_ONCE)
-                gone += int(tag.rpartition(" ")[2])
-        return gone
+            drift = await connection.execute(
+                QUERIES["prune_drift"], float(KEEP_DAYS), _KEEP_ROWS, _PRUNE_AT_ONCE
+            )
+            reseeds = await connection.execute(
+                QUERIES["prune_reseeds"], float(KEEP_DAYS), _PRUNE_AT_ONCE
+            )
+        return sum(int(tag.rpartition(" ")[2]) for tag in (drift, reseeds))
 
 
 class Reseeds:

@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 
 from availability.domain import Change, OfflineReason, Stale, Status
-from availability.errors import MitraInactive, MitraUnknown
+from availability.errors import FencePassed, MitraInactive, MitraUnknown
 from availability.events import MitraOffline, MitraOnline
 from availability.store.ages import age_of
 from availability.store.queries import QUERIES
@@ -95,12 +95,17 @@ class Statuses:
 
         return await self._db.run(work)
 
-    async def mark_stale_offline(self, items: Sequence[Stale]) -> list[Change]:
-        """Set offline whoever is still as the sweep saw her, by Postgres' copy of her beat, too."""
+    async def mark_stale_offline(self, items: Sequence[Stale], *, fence: int) -> list[Change]:
+        """Set offline whoever is still as the sweep saw her, by Postgres' copy of her beat, too.
+
+        Raises FencePassed when a later holder of the sweep's lease has spoken already.
+        """
         mitras = [item.mitra_id for item in items]
         versions = [item.status_version for item in items]
 
         async def work(tx: Transaction) -> list[Change]:
+            if await tx.fetchval(QUERIES["note_fence"], "mark_offline", fence) is None:
+                raise FencePassed
             rows = await tx.fetch(
                 QUERIES["lock_stale"], mitras, versions, self._auto_offline_seconds
             )

@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from availability.views.base import View
 from availability.views.beacon import BeaconView
+from availability.views.drift import MirrorStateView
 
 
 class SummaryView(View):
@@ -18,6 +19,8 @@ class SummaryView(View):
     busy: int
     as_of: AwareDatetime
     source: Literal["mirror", "postgres"]
+    # In any state but `ok` Postgres answers: worth a banner.
+    mirror: MirrorStateView
     # What customers see of it.
     beacon: BeaconView
     loads: dict[int, int] | None
@@ -51,6 +54,7 @@ class RosterQuery(BaseModel):
 
 
 class ReseedView(View):
-    """A reseed was asked for; it runs in the background."""
+    """A reseed was ordered; it runs in the background: ask for it by its id."""
 
     state: Literal["started"]
+    reseed_id: UUID

@@ -16,7 +16,7 @@ class StatusView(View):
     load: int
     capacity: int
     last_heartbeat_at: AwareDatetime | None
-    reasons: list[Literal["offline", "deactivated", "stale", "full"]]
+    reasons: list[Literal["offline", "deactivated", "stale", "full", "service_closed"]]
     source: Literal["mirror", "postgres"]
 
 

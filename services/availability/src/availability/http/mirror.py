@@ -1,0 +1,96 @@
+"""The mirror as operators see it: its state, its drift, its reseeds."""
+
+from typing import Final
+from uuid import UUID
+
+from availability import errors
+from availability.domain.drift import Look, Reseed
+from availability.http.keys import DRIFT, RESEEDS
+from availability.views.drift import (
+    DriftedView,
+    DriftQuery,
+    DriftView,
+    LookView,
+    MirrorStateView,
+    ReseedProgressView,
+)
+from availability.views.operators import ReseedView
+from common.web import Context, Page, Reply, Routes
+from mirror import MirrorState
+
+ROUTES = Routes(tag="control")
+
+_ADVICE: Final = {
+    "away": "Valkey cannot be asked; Postgres answers, slower. Look after the Valkey server: "
+    "the mirror is rebuilt by itself as soon as it is back.",
+    "deaf": "No beat has reached Valkey for a while; Postgres answers, slower. Look whether Valkey "
+    "is frozen or overloaded: it mends itself with the next beats.",
+    "seeding": "The mirror is being rebuilt; Postgres answers meanwhile. This takes seconds.",
+}
+_LOST: Final = "The replica that did it is gone."
+_AGAIN: Final = "Order it again. Until then Postgres answers where the mirror cannot."
+
+
+@ROUTES.get("/api/control/availability/drift", roles={"operator"})
+async def read_drift(ctx: Context, query: DriftQuery) -> DriftView:
+    """Return what the mirror had otherwise than Postgres, and what the last full looks found."""
+    report = await ctx.app[DRIFT].report(before=query.cursor, limit=query.limit)
+    cursor = report.recent.next_cursor
+    return DriftView(
+        mirror=mirror_state(report.state),
+        last_turn=_look(report.looks.reconcile),
+        last_reseed=_look(report.looks.reseed),
+        recent=Page(
+            items=[
+                DriftedView.model_validate(one, from_attributes=True) for one in report.recent.items
+            ],
+            next_cursor=None if cursor is None else str(cursor),
+        ),
+    )
+
+
+@ROUTES.post("/api/control/availability/reseed", roles={"operator"}, status=202)
+async def reseed(ctx: Context) -> Reply[ReseedView]:
+    """Rebuild the mirror from Postgres, in the background; ask `/reseeds/{reseed_id}` how far."""
+    reseed_id = await ctx.app[RESEEDS].order(operator_id=ctx.caller.user_id)
+    return Reply(ReseedView(state="started", reseed_id=reseed_id))
+
+
+@ROUTES.get(
+    "/api/control/availability/reseeds/{reseed_id}",
+    roles={"operator"},
+    raises=(errors.ReseedUnknown,),
+)
+async def read_reseed(ctx: Context, reseed_id: UUID) -> ReseedProgressView:
+    """Return how far a reseed is, or what it did."""
+    return _progress(await ctx.app[RESEEDS].get(reseed_id))
+
+
+def mirror_state(state: MirrorState) -> MirrorStateView:
+    """Show in which state the mirror is, and what helps."""
+    return MirrorStateView(
+        state=state.state,
+        reason=state.reason,
+        since=state.since,
+        advice=_ADVICE.get(state.state),
+    )
+
+
+def _look(look: Look | None) -> LookView | None:
+    return None if look is None else LookView.model_validate(look, from_attributes=True)
+
+
+def _progress(found: Reseed) -> ReseedProgressView:
+    state, error = ("failed", _LOST) if found.is_lost else (found.state, found.error)
+    return ReseedProgressView(
+        reseed_id=found.reseed_id,
+        state=state,
+        asked_at=found.asked_at,
+        changed_at=found.changed_at,
+        total=found.total,
+        mitras=found.mitras,
+        healed=found.healed,
+        strangers=found.strangers,
+        error=error,
+        advice=_AGAIN if state == "failed" else None,
+    )
