@@ -1,23 +1,60 @@
-"""The stack that the fault tests break, apart from the one the other tests use."""
+"""The stacks that the fault tests break, apart from the one the other tests use."""
 
+import asyncio
+import contextlib
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from tests.chaos.drill import Drill
+from tests.chaos.fleet import BEAT_SECONDS, CHAT, PAIRING, Fleet, living
 from tests.e2e.stack import launch
 
 from temani.servers import Nats, Postgres, Valkey
+
+# As short as the settings allow: a mitra is stale after 5.7 s, taken offline after 6.1 s.
+HASTY = {
+    "HEARTBEAT_SECONDS": str(BEAT_SECONDS),
+    "HEARTBEAT_MIRROR_INTERVAL_SECONDS": "0.3",
+    "FRESH_LIMIT_SECONDS": "5.7",
+    "AUTO_OFFLINE_SECONDS": "6.1",
+    "MITRA_AUTO_OFFLINE_SWEEP_SECONDS": "0.5",
+}
 
 
 @pytest.fixture(scope="session")
 async def drill(scratch: Path) -> AsyncIterator[Drill]:
     """The whole system over data servers that only the test starts and ends."""
-    home = scratch / "drill"
-    servers = Postgres(home / "postgres"), Valkey(home / "valkey"), Nats(home / "nats")
-    postgres, valkey, nats = servers
-    for server in servers:
-        await server.start()
+    async with running(scratch / "drill") as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+async def hasty(scratch: Path) -> AsyncIterator[Drill]:
+    """The same with the shortest limits there may be."""
+    with patch.dict(os.environ, HASTY):
+        async with running(scratch / "hasty") as one:
+            yield one
+
+
+@pytest.fixture(scope="session")
+async def fleet(hasty: Drill) -> AsyncIterator[Fleet]:
+    """Twelve living mitras: four call, eight only hold a socket open."""
+    async with living(hasty.stack, {"http": 4, PAIRING: 4, CHAT: 4}) as one:
+        yield one
+
+
+@contextlib.asynccontextmanager
+async def running(home: Path) -> AsyncIterator[Drill]:
+    """Run a stack over servers of its own."""
+    postgres, valkey, nats = (
+        Postgres(home / "postgres"),
+        Valkey(home / "valkey"),
+        Nats(home / "nats"),
+    )
+    await asyncio.gather(postgres.start(), valkey.start(), nats.start())
     stack = await launch(
         home / "stack",
         say=lambda _: None,
@@ -25,7 +62,9 @@ async def drill(scratch: Path) -> AsyncIterator[Drill]:
         valkey_url=valkey.url,
         nats_url=nats.url,
     )
-    yield Drill(stack, postgres, valkey, nats)
+    one = Drill(stack, postgres, valkey, nats)
+    yield one
     await stack.launched.stop()
-    for server in reversed(servers):
+    # Not `servers`: a test may have let another one take over.
+    for server in (one.nats, one.valkey, one.postgres):
         await server.stop()

@@ -1,0 +1,80 @@
+"""Looks into a stack whose parts die: by Postgres, an operator's pages, a customer's wish."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import valkey.asyncio as valkey_client
+from tests.chaos.drill import Drill
+from tests.chaos.fleet import Fleet, LiveMitra
+from tests.e2e.person import Person, Where
+
+from common.testing.waiting import eventually
+from temani import layout
+
+
+@contextlib.asynccontextmanager
+async def truth(drill: Drill) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """Look into Postgres."""
+    connection = await asyncpg.connect(drill.postgres.database_url(layout.DATABASE))
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@contextlib.asynccontextmanager
+async def mirror(drill: Drill) -> AsyncIterator[valkey_client.Valkey]:
+    """Look into Valkey."""
+    client = valkey_client.Valkey.from_url(drill.valkey.url)
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
+async def taken_offline(drill: Drill) -> set[str]:
+    """Return everybody whom auto-offline ever took offline."""
+    async with truth(drill) as postgres:
+        rows = await postgres.fetch(
+            "SELECT mitra_id FROM availability.online_intervals WHERE end_reason = 'auto_offline'"
+        )
+    return {str(row["mitra_id"]) for row in rows}
+
+
+async def available(fleet: Fleet, mitras: list[LiveMitra]) -> bool:
+    """Whether all of these are available, as operators see it; names those who are not."""
+    roster = await fleet.roster()
+    missing = [(one.way, roster[one.mitra_id]) for one in mitras]
+    missing = [(way, row) for way, row in missing if not row["available"]]
+    assert not missing, missing
+    return True
+
+
+async def seen(drill: Drill, service: str, dependency: str, *, up: bool) -> bool:
+    """Whether operators see in /statusz that a dependency is up or down."""
+    url = drill.stack.state.replicas[service][0]
+    client = Where(url, url)
+    async with Person.at(client) as somebody, somebody.http.get(f"{url}/statusz") as answer:
+        status: dict[str, Any] = await answer.json()
+    return bool(status["dependencies"][dependency]["up"]) is up
+
+
+async def finds_somebody(drill: Drill, fleet: Fleet) -> None:
+    """A customer asks and mitras are found at once; then the wish is taken back."""
+    request = await fleet.customer.call(
+        "POST",
+        "/api/customer/pairing",
+        {"tier_id": fleet.stack.tier(seconds=8), "topic": "work", "sensitivity": "normal"},
+        {"Idempotency-Key": str(uuid4())},
+    )
+    async with truth(drill) as postgres:
+
+        async def offered() -> int:
+            query = "SELECT count(*) FROM pairing.offers WHERE request_id = $1"
+            return int(await postgres.fetchval(query, request["request_id"]))
+
+        await eventually(offered, timeout=2)
+    await fleet.customer.call("DELETE", f"/api/customer/pairing/{request['request_id']}")

@@ -1,0 +1,110 @@
+"""The whole product while NATS, the edge or Postgres die and come back: the living stay online.
+
+Twelve mitras live on their beats, eight of them over a socket only; the limits are the shortest
+that settings allow (stale after 5.7 s, taken offline after 6.1 s).
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import aiohttp
+import pytest
+from tests.chaos.drill import Drill
+from tests.chaos.fleet import PAIRING, Fleet, LiveMitra, sign_in_mitra
+from tests.chaos.looking import available, finds_somebody, seen, taken_offline, truth
+from tests.chaos.standby import Standby
+from tests.e2e.person import Person, Refused
+
+from common.testing.waiting import eventually
+
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(90)]
+
+NATS_AWAY_SECONDS = 3 * 6.1
+# Longer than anybody may be silent (6.1 s), and a silence of everybody (10 s) in its own right.
+EDGE_AWAY_SECONDS = 10.5
+
+
+@pytest.mark.req("AV-04", "SW-01", "AV-05")
+async def test_nats_away_for_three_limits_takes_nobody_offline(hasty: Drill, fleet: Fleet) -> None:
+    """NATS is dead for 18 s: whoever holds a socket stays, before, during and after.
+
+    One mitra fell silent: she is the one who is taken offline once commands travel again.
+    """
+    async with Person.at(fleet.customer.where) as quiet:
+        await sign_in_mitra(fleet.stack, fleet.operator, quiet)
+        silent = LiveMitra(quiet, PAIRING)
+        await hasty.nats.kill()
+        async with fleet.watch.looking() as watch:
+            await eventually(lambda: seen(hasty, "availability", "nats", up=False), timeout=10)
+            await asyncio.sleep(NATS_AWAY_SECONDS)
+            assert await available(fleet, fleet.mitras)
+            await finds_somebody(hasty, fleet)
+            await hasty.nats.start()
+            await eventually(lambda: seen(hasty, "availability", "nats", up=True), timeout=10)
+
+            async def swept() -> bool:
+                return await taken_offline(hasty) == {silent.mitra_id}
+
+            await eventually(swept, timeout=10)
+            assert await available(fleet, fleet.mitras)
+
+    assert (watch.wrong, watch.refused) == ([], {})
+    assert fleet.words() == {}
+
+
+async def lose_the_edge(drill: Drill, _fleet: Fleet, _folder: Path) -> None:
+    """The gateway hangs, so that nobody is heard; then it dies with every socket."""
+    os.kill(drill.stack.state.parts["gateway"].pid, signal.SIGSTOP)
+    await asyncio.sleep(EDGE_AWAY_SECONDS)
+    drill.kill_service("gateway")
+
+
+async def fail_over_postgres(drill: Drill, fleet: Fleet, folder: Path) -> None:
+    """The primary dies; a copy of a moment ago takes over, and the runbook bumps the epoch.
+
+    What one mitra did after the copy is lost, so that the mirror knows later versions of her.
+    """
+    standby = Standby(folder / "standby", drill.postgres)
+    await standby.copy()
+    ahead = fleet.mitras[0]
+    for _ in range(3):
+        await ahead.person.call("POST", "/api/mitra/status/offline")
+        await ahead.person.call("POST", "/api/mitra/status/online")
+    ahead.told_offline.clear()
+    await drill.postgres.kill()
+    drill.postgres = standby
+    await standby.start()
+    async with truth(drill) as postgres:
+        await postgres.execute("SELECT availability.bump_pg_epoch('promotion')")
+
+
+@pytest.mark.req("AV-09", "SW-01", "OP-12")
+@pytest.mark.parametrize("recovery", [lose_the_edge, fail_over_postgres])
+async def test_no_recovery_takes_the_living_offline(
+    hasty: Drill,
+    fleet: Fleet,
+    scratch: Path,
+    recovery: Callable[[Drill, Fleet, Path], Awaitable[None]],
+) -> None:
+    """Apps lose their calls and sockets and come back: all of them are still online."""
+    before = await taken_offline(hasty)
+    await recovery(hasty, fleet, scratch)
+    beats = {one.mitra_id: one.beats for one in fleet.mitras}
+
+    async def back() -> bool:
+        with contextlib.suppress(Refused, OSError, aiohttp.ClientError):
+            return await available(fleet, fleet.mitras)
+        return False
+
+    def beating() -> bool:
+        return all(one.beats >= beats[one.mitra_id] + 8 for one in fleet.mitras)
+
+    await eventually(back, timeout=20)
+    await eventually(beating, timeout=20)
+    assert await available(fleet, fleet.mitras)
+    assert fleet.words() == {}
+    assert await taken_offline(hasty) == before
