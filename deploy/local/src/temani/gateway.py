@@ -10,6 +10,7 @@ from temani.program import Program
 
 CADDYFILE = layout.DEPLOY / "gateway" / "Caddyfile"
 SITE = layout.DEPLOY / "gateway" / "site"
+CONTROL = layout.ROOT / "web" / "control"
 PUBLIC_SERVICES = ("auth", "availability", "pairing", "chat")
 
 
@@ -29,6 +30,7 @@ def environment(
         "GATEWAY_PORT": str(port),
         "GATEWAY_ADMIN": f"{LOOPBACK}:{admin_port}",
         "GATEWAY_SITE": str(SITE),
+        "GATEWAY_CONTROL": str(CONTROL),
         **lists,
     }
 

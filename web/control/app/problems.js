@@ -1,0 +1,49 @@
+// What went wrong, in words that say what to do next.
+
+import { become, el } from "./dom.js";
+import { dateName, dayName } from "./week.js";
+import { hasWord, t } from "./words.js";
+
+/** A refusal or a failure; `code` is stable, `retryAfter` is in seconds, `told` the whole document. */
+export class Problem extends Error {
+  constructor({ code, status = 0, detail = "", retryAfter = null, reference = null, told = {} }) {
+    super(detail || code);
+    Object.assign(this, { code, status, detail, retryAfter, reference, told });
+  }
+
+  /** Whether trying again later may help, without anybody doing anything. */
+  get passes() {
+    return this.status === 0 || this.status === 408 || this.status === 429 || this.status >= 500;
+  }
+}
+
+/** Return `error` as a problem; a mistake in this page is one too. */
+export function asProblem(error) {
+  if (error instanceof Problem) return error;
+  console.error(error);
+  return new Problem({ code: "page_failed", status: -1, detail: String(error) });
+}
+
+/** Say what happened and what to do. */
+export function inWords(problem) {
+  const seconds = Math.ceil(problem.retryAfter ?? 0);
+  const key = `problem.${problem.code}`;
+  const { day, date, errors = [] } = problem.told;
+  const values = { ...problem.told, s: seconds, day: day && dayName(day), date: date && dateName(date) };
+  if (hasWord(key)) return t(key, values);
+  if (errors.length) {
+    return t("problem.input", { detail: errors.map((each) => `${each.pointer}: ${each.message}`).join("; ") });
+  }
+  if (problem.status >= 500) return t("problem.internal");
+  return t("problem.other", { detail: problem.detail });
+}
+
+/** Fill a place for problems; null empties and hides it. `again` offers a button to try again. */
+export function showProblem(place, problem, again) {
+  place.hidden = !problem;
+  if (!problem) return void place.replaceChildren();
+  become(place,
+    el("p", {}, inWords(problem)),
+    problem.reference ? el("p", { class: "reference" }, t("problem.reference"), " ", el("code", {}, problem.reference)) : null);
+  if (again) place.append(el("button", { type: "button", class: "button plain small", onclick: again }, t("problem.again")));
+}
