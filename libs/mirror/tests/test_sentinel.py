@@ -8,7 +8,7 @@ from mirror import MirrorUnavailable
 from mirror.sentinel import Sentinel, parse, write
 from mirror.values import Seed
 
-SEED = Seed(1, 3, "a-seeding", "a-process", 1000, 2000)
+SEED = Seed(2, 3, "a-seeding", "a-process", 1000, 2000)
 
 
 def test_a_sentinel_survives_writing_and_reading() -> None:
@@ -17,7 +17,7 @@ def test_a_sentinel_survives_writing_and_reading() -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"1 3 a-seeding a-process 1000", b"x y z", b"\xff\xfe", b"2 3 s a-process 1 1"]
+    "raw", [b"", b"2 3 a-seeding a-process 1000", b"x y z", b"\xff\xfe", b"1 3 s a-process 1 1"]
 )
 def test_whatever_else_is_no_sentinel(raw: bytes) -> None:
     """Another layout and plain rubbish are refused, without another error."""
@@ -47,7 +47,7 @@ async def test_an_empty_valkey_never_says_that_nobody_is_there(stage: Stage) -> 
         await stage.kit.mirror.counts()
     counts = await stage.kit.presence.counts()
     assert (counts.available, counts.source) == (1, "postgres")
-    assert [one.mitra_id for one in await stage.kit.presence.find_available(3)] == [mitra]
+    assert await stage.kit.presence.find_available(3) == [mitra]
     assert (await stage.kit.presence.is_reachable([mitra]))[mitra].available
 
 
@@ -104,11 +104,10 @@ async def test_a_silence_of_everybody_starts_the_grace_anew(stage: Stage) -> Non
         seed.schema, seed.pg_epoch, seed.seeding_id, seed.run_id, seed.since_ms - 10**6, 0
     )
     await stage.raw.set("{mitras}:seed", write(long_ago))
-    now = int((await stage.raw.time())[0]) * 1000
-    await stage.raw.set("{mitras}:intake", f"{now - 5_000} 0")
     assert not (await stage.kit.mirror.stale()).in_grace
+    now = int((await stage.raw.time())[0]) * 1000
+    await stage.raw.zadd("{mitras}:online", {str(mitra): now - 40_000})
 
-    await stage.raw.set("{mitras}:intake", f"{now - 40_000} 0")
     assert (await stage.kit.mirror.stale()).in_grace, "the silence goes on"
     await stage.kit.beats.beat(mitra)
     page = await stage.kit.mirror.stale()

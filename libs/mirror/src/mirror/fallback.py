@@ -11,7 +11,7 @@ from common.clock import Clock
 from common.db import Unavailable
 from mirror.errors import MirrorUnavailable
 from mirror.ports import Presence
-from mirror.values import Candidate, Counts, Reachability
+from mirror.values import Counts, Reachability
 
 _fallbacks = Counter(
     "mirror_fallbacks_total", "Questions that Postgres answered for the mirror", ["question"]
@@ -77,7 +77,7 @@ class WithFallback:
         self._then = then
         self._bulkhead = bulkhead
 
-    async def find_available(self, limit: int, exclude: Collection[UUID] = ()) -> list[Candidate]:
+    async def find_available(self, limit: int, exclude: Collection[UUID] = ()) -> list[UUID]:
         """Return up to `limit` available mitras, spread at random, none of `exclude`."""
         left_out = frozenset(exclude)
         try:

@@ -5,7 +5,7 @@ One hash tag, so that one command may touch several of them in a cluster.
 
 from typing import Final
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 """The layout below; a sentinel of another layout is no sentinel of ours."""
 
 ONLINE: Final = "{mitras}:online"  # ZSET id -> last beat, ms on Valkey's clock
@@ -13,9 +13,15 @@ AVAILABLE: Final = "{mitras}:available"  # ZSET, same score: online, active, loa
 DEACTIVATED: Final = "{mitras}:deactivated"  # SET of ids
 LOAD: Final = "{mitras}:load"  # HASH id -> load/capacity
 VERSIONS: Final = "{mitras}:versions"  # HASH id:fact (o, a, l) -> pg_epoch.version
+GUARD: Final = "guard"
+"""A member (score -inf) or field that each key above holds from its seeding on.
+
+Where it is missing the key was evicted, deleted or lost, and what stands there now is not all.
+"""
+
 SEED: Final = "{mitras}:seed"  # STRING, the sentinel: see sentinel.py
 SEEDING: Final = "{mitras}:seeding"  # STRING, the seeding that is under way
-INTAKE: Final = "{mitras}:intake"  # STRING, last beat of anyone and end of the last gap, ms
+INTAKE: Final = "{mitras}:intake"  # STRING, end of the last silence of everybody, ms
 SNAPSHOT: Final = "{mitras}:snapshot"  # STRING, ms and JSON of the beacon as last told
 
 ALL: Final = (ONLINE, AVAILABLE, DEACTIVATED, LOAD, VERSIONS, SEED, SEEDING, INTAKE, SNAPSHOT)

@@ -3,11 +3,11 @@
 import asyncio
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from libvalkey import ReplyError
+from libvalkey import ReplyError, pack_command
 from prometheus_client import Counter, Gauge
 
 from common import baseline
@@ -15,12 +15,16 @@ from common.clock import Clock
 from common.log import get_logger
 from mirror import scripts
 from mirror.errors import MirrorUnavailable
+from mirror.outcomes import State
 from mirror.scripts import Script
 from mirror.wire import Argument, Reply, Wire, WireLost
 
 _log = get_logger("mirror")
 _failures = Counter("mirror_link_failures_total", "Broken or late exchanges with Valkey")
 _up = Gauge("mirror_link_up", "1 while Valkey answers this replica")
+_TIME: Final = pack_command((b"TIME",))
+# Shorter outages cost nobody a beat that counts; after a longer one what was missed comes first.
+OUTAGE_SECONDS: Final = 2.0
 _TLS_SCHEMES: Final = frozenset({"valkeys", "rediss"})
 
 
@@ -31,6 +35,10 @@ class Server:
     run_id: str
     offset_ms: float
     """Add it to our monotonic clock (in ms) to get Valkey's time, or up to one round trip less."""
+    latest_ms: float
+    """The same, or up to one round trip more."""
+    found_ms: int | None = None
+    """When it was found again after an outage, on its own clock; None: there was none."""
 
 
 class Link:
@@ -56,6 +64,7 @@ class Link:
         self._failed = 0
         self._closed_until = 0.0
         self._ended = False
+        self._away_since: float | None = None
         self.connections = 0
         """How often Valkey was found (again)."""
 
@@ -67,24 +76,35 @@ class Link:
     async def command(self, *command: Argument) -> Reply:
         """Send one command and return its reply; raise MirrorUnavailable."""
         wire, _ = await self._connected()
-        return await self._exchange(wire, command)
+        return await self._exchange(wire, pack_command(command), 0)
 
     async def run(self, script: Script, args: Sequence[Argument]) -> tuple[Reply, Server]:
         """Run a script; return its reply and the server process that gave it."""
-        command = (b"EVALSHA", script.digest, len(script.keys), *script.keys, *args)
+        rest = (len(script.keys), *script.keys, *args)
+        command = pack_command((b"EVALSHA", script.digest, *rest))
         try:
-            return await self._run(command)
-        except _LostWhileIdle:
-            return await self._run(command)
+            return await self.ask(command, 0)
         except _UnknownScript:
-            return await self._run((b"EVAL", script.text, len(script.keys), *script.keys, *args))
+            return await self.ask(pack_command((b"EVAL", script.text, *rest)), 0)
+
+    async def ask(self, commands: bytes, replies: int) -> tuple[Reply, Server]:
+        """Send packed commands; return the list of so many replies (0: the one), and who gave them.
+
+        They leave in one write and Valkey runs them one after the other.
+        """
+        try:
+            return await self._ask(commands, replies)
+        except _LostWhileIdle:
+            return await self._ask(commands, replies)
 
     async def learn_clock(self) -> Server:
         """Ask for Valkey's time once more; connects when there is no connection."""
         wire, server = await self._connected()
-        time = await self._exchange(wire, (b"TIME",))
+        sent = self._clock.monotonic()
+        time = await self._exchange(wire, _TIME, 0)
         if self._wire is wire:
-            self._server = Server(server.run_id, _offset(time, self._clock.monotonic()))
+            earliest, latest = _offsets(time, sent, self._clock.monotonic())
+            self._server = replace(server, offset_ms=earliest, latest_ms=latest)
         return self._server or server
 
     def now_ms(self, monotonic: float) -> int | None:
@@ -102,25 +122,23 @@ class Link:
         if self._wire is not None:
             self._wire.abort("closed by us")
 
-    async def _run(self, command: Sequence[Argument]) -> tuple[Reply, Server]:
+    async def _ask(self, commands: bytes, replies: int) -> tuple[Reply, Server]:
         reused = self._wire
         wire, server = await self._connected()
         try:
-            return await self._exchange(wire, command), server
+            return await self._exchange(wire, commands, replies), server
         except MirrorUnavailable as error:
             if wire is reused and isinstance(error.__cause__, WireLost) and wire.lost != _LATE:
                 raise _LostWhileIdle from error
             raise
 
-    async def _exchange(self, wire: Wire, command: Sequence[Argument]) -> Reply:
+    async def _exchange(self, wire: Wire, commands: bytes, replies: int) -> Reply:
         try:
-            reply = await wire.send(command)
+            reply = await wire.send_packed(commands, replies)
         except WireLost as error:
             raise MirrorUnavailable(str(error)) from error
         except ReplyError as error:
-            if str(error).startswith("NOSCRIPT"):
-                raise _UnknownScript from error
-            raise MirrorUnavailable(str(error)) from error
+            raise _meaning(str(error)) from error
         self._failed = 0
         return reply
 
@@ -154,6 +172,7 @@ class Link:
             wire.abort("the greeting failed")
             raise
         self._wire, self._server = wire, server
+        self._away_since = None
         self.connections += 1
         _up.set(1)
         _log.info("mirror_connected", run_id=server.run_id)
@@ -165,9 +184,20 @@ class Link:
             names = (self._user, self._password) if self._user else (self._password,)
             await wire.send((b"AUTH", *names))
         loads = [wire.send((b"SCRIPT", b"LOAD", script.text)) for script in scripts.ALL]
+        sent = self._clock.monotonic()
         info, time = wire.send((b"INFO", b"server")), wire.send((b"TIME",))
         await asyncio.gather(*loads, info, time)
-        return Server(_run_id(info.result()), _offset(time.result(), self._clock.monotonic()))
+        received = self._clock.monotonic()
+        earliest, latest = _offsets(time.result(), sent, received)
+        return Server(
+            _run_id(info.result()),
+            earliest,
+            latest,
+            int(received * 1000 + earliest) if self._was_away(received) else None,
+        )
+
+    def _was_away(self, now: float) -> bool:
+        return self._away_since is not None and now - self._away_since > OUTAGE_SECONDS
 
     def _tried(self, task: asyncio.Task[tuple[Wire, Server]]) -> None:
         self._connecting = None
@@ -184,6 +214,8 @@ class Link:
     def _count_failure(self, reason: str) -> None:
         _failures.inc()
         _up.set(0)
+        if self._away_since is None:
+            self._away_since = self._clock.monotonic()
         self._failed += 1
         if self._failed >= baseline.VALKEY_BREAKER_FAILURES:
             self._closed_until = self._clock.monotonic() + baseline.VALKEY_BREAKER_OPEN
@@ -209,9 +241,18 @@ def _run_id(info: bytes) -> str:
     raise WireLost("the server does not say who it is")
 
 
-def _offset(time: Sequence[bytes], monotonic: float) -> float:
-    """Return Valkey's time minus ours, in ms; the reply's way back makes it small, never large.
+def _meaning(error: str) -> Exception:
+    if error.startswith("NOSCRIPT"):
+        return _UnknownScript()
+    # Somebody else wrote to our keys: a seeding puts that right, waiting does not.
+    kind: State = "seeding" if error.startswith("WRONGTYPE") else "away"
+    return MirrorUnavailable(error, state=kind)
 
-    A beat may so look older by one round trip, and never younger.
+
+def _offsets(time: Sequence[bytes], sent: float, received: float) -> tuple[float, float]:
+    """Return Valkey's time minus ours, in ms, at least and at most: one round trip apart.
+
+    With the first a beat may look older by that, and never younger; so with the second.
     """
-    return int(time[0]) * 1000 + int(time[1]) / 1000 - monotonic * 1000
+    at = int(time[0]) * 1000 + int(time[1]) / 1000
+    return at - received * 1000, at - sent * 1000

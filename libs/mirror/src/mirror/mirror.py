@@ -1,36 +1,31 @@
 """The mirror itself: questions, facts and beats, each in one round trip."""
 
-import random
-from collections import Counter
 from collections.abc import Collection, Sequence
-from typing import Final, TypeVar
+from typing import Final
 from uuid import UUID
+
+from asyncpg.pgproto.pgproto import UUID as QuickUUID  # noqa: N811 - a uuid.UUID, read in C
+from libvalkey import pack_command
 
 from common.clock import Clock
 from mirror import facts as packing
 from mirror import keys, scripts
+from mirror.arc import Kept
+from mirror.asking import TRIES, lost_a_key
 from mirror.errors import MirrorUnavailable
 from mirror.link import Link, Server
 from mirror.outcomes import Applied
-from mirror.scripts import Script
-from mirror.sentinel import Sentinel
 from mirror.values import (
-    BeatCursor,
     BeatOutcome,
-    BeatPage,
-    Candidate,
     Counts,
     Fact,
     Limits,
     MitraStatus,
     Reachability,
     Seed,
-    StaleMitra,
-    StalePage,
 )
+from mirror.walks import Walks, load_of, parts
 from mirror.wire import Argument, Reply
-
-T = TypeVar("T")
 
 _SLICE: Final = 200  # mitras per command that writes: no command may hold Valkey for 5 ms
 _ASK: Final = 1000  # ids per command that reads
@@ -42,51 +37,77 @@ _OUTCOMES: Final = {
 }
 _SNAPSHOT_LIFE_MS: Final = 10_000
 
+_GUARD_OF_ONLINE: Final = pack_command(("ZSCORE", keys.ONLINE, keys.GUARD))
+_GUARD_OF_AVAILABLE: Final = pack_command(("ZSCORE", keys.AVAILABLE, keys.GUARD))
+_GUARDS: Final = (
+    _GUARD_OF_ONLINE,
+    _GUARD_OF_AVAILABLE,
+    pack_command(("HSTRLEN", keys.LOAD, keys.GUARD)),
+    pack_command(("HSTRLEN", keys.VERSIONS, keys.GUARD)),
+    pack_command(("SISMEMBER", keys.DEACTIVATED, keys.GUARD)),
+)
+_HOW_MANY_ONLINE: Final = pack_command(("ZCARD", keys.ONLINE))
+_HOW_MANY_KEPT: Final = pack_command(("ZCARD", keys.AVAILABLE))
 
-class Mirror:
+
+class Mirror(Walks):
     """Everything in Valkey that says who can take work. All methods raise MirrorUnavailable."""
 
     def __init__(self, link: Link, *, clock: Clock, limits: Limits) -> None:
-        self._link = link
-        self._clock = clock
-        self._limits = limits
-        self.sentinel = Sentinel()
+        super().__init__(link, clock=clock, limits=limits)
+        self._kept = Kept(0, 0)
 
     # --- questions ---------------------------------------------------------------------------
 
-    async def find_available(self, limit: int, exclude: Collection[UUID] = ()) -> list[Candidate]:
+    async def find_available(self, limit: int, exclude: Collection[UUID] = ()) -> list[UUID]:
         """Return up to `limit` available mitras from a random place on, none of `exclude`."""
         if limit <= 0:
             return []
-        left_out = [str(mitra_id) for mitra_id in exclude]
-        _, ids, loads = await self._ask(
-            scripts.FIND, self._limits.fresh_ms, limit, random.random(), *left_out
-        )
-        pairs = zip(ids, loads, strict=True)
-        return [Candidate(UUID(id_.decode()), *_load(load)) for id_, load in pairs]
+        left_out = {str(mitra_id).encode() for mitra_id in exclude}
+        found = await self._arc(limit + len(left_out))
+        if left_out:
+            found = [one for one in found if one not in left_out]
+        return [QuickUUID(one.decode()) for one in found[:limit]]
 
     async def is_reachable(self, mitra_ids: Collection[UUID]) -> dict[UUID, Reachability]:
         """Return for each of these mitras whether she is reachable and available."""
         answer: dict[UUID, Reachability] = {}
-        for part in _parts(list(mitra_ids), _ASK):
-            names = [str(mitra_id) for mitra_id in part]
-            _, digits = await self._ask(scripts.REACH, self._limits.fresh_ms, *names)
-            for mitra_id, digit in zip(part, digits.decode(), strict=True):
-                answer[mitra_id] = Reachability(reachable=digit != "0", available=digit == "2")
+        for part in parts(list(mitra_ids), _ASK):
+            answer.update(await self._reachable(part))
         return answer
 
     async def counts(self) -> Counts:
         """Return how many mitras are online, reachable and available."""
-        _, online, reachable, available = await self._ask(scripts.COUNTS, self._limits.fresh_ms)
-        return Counts(online, reachable, available, source="mirror")
+        for _ in range(TRIES):
+            floor = await self._floor()
+            (online, reachable, available, *guards), now = await self._read(
+                _HOW_MANY_ONLINE,
+                _count(keys.ONLINE, floor),
+                _count(keys.AVAILABLE, floor),
+                _GUARD_OF_ONLINE,
+                _GUARD_OF_AVAILABLE,
+            )
+            self._whole(guards[:2])
+            if await self._holds(floor, now):
+                return Counts(online - 1, reachable, available, source="mirror")
+        raise MirrorUnavailable("its clock jumps")
 
     async def status(self, mitra_id: UUID) -> MitraStatus | None:
         """Return what is known of one mitra; None when a fact of hers is missing."""
-        _, now, score, barred, load, known = await self._ask(scripts.STATUS, str(mitra_id))
+        name = str(mitra_id)
+        ((bound, score), (whole, barred), (filled, load), known, *_), now = await self._read(
+            pack_command(("ZMSCORE", keys.ONLINE, keys.GUARD, name)),
+            pack_command(("SMISMEMBER", keys.DEACTIVATED, keys.GUARD, name)),
+            pack_command(("HMGET", keys.LOAD, keys.GUARD, name)),
+            pack_command(
+                ("HMGET", keys.VERSIONS, keys.GUARD, *(f"{name}:{fact}" for fact in "oal"))
+            ),
+        )
+        self._whole((bound, whole, filled, known[0]))
         if load is None or None in known:
             return None
         beat = int(score) if score is not None and int(score) > 0 else None
-        held, capacity = _load(load)
+        held, capacity = load_of(load)
         return MitraStatus(
             mitra_id=mitra_id,
             is_online=score is not None,
@@ -98,60 +119,10 @@ class Mirror:
             source="mirror",
         )
 
-    async def stale(self, limit: int = 500) -> StalePage:
-        """Return mitras whose last beat is older than the auto-offline limit, oldest first."""
-        _, now, intake, online, fresh, found, versions = await self._ask(
-            scripts.STALE, self._limits.fresh_ms, self._limits.auto_offline_ms, limit
-        )
-        pairs = zip(found[::2], found[1::2], versions, strict=True)
-        return StalePage(
-            now_ms=now,
-            grace_until_ms=self._grace(intake, now),
-            online=online,
-            fresh=fresh,
-            mitras=tuple(
-                StaleMitra(UUID(id_.decode()), int(version.partition(b".")[2]), int(score))
-                for id_, score, version in pairs
-                if version is not None
-            ),
-        )
-
-    async def beats(self, cursor: BeatCursor, limit: int = 5000) -> BeatPage:
-        """Return beats from `cursor` on, in the order of time, and where to go on."""
-        _, now, found = await self._ask(scripts.BEATS, cursor.at_ms, cursor.skip, limit)
-        beats = [
-            (UUID(id_.decode()), int(score))
-            for id_, score in zip(found[::2], found[1::2], strict=True)
-        ]
-        last = beats[-1][1] if beats else cursor.at_ms
-        at_last = sum(1 for _, at in beats if at == last)
-        skip = at_last + (cursor.skip if last == cursor.at_ms else 0)
-        return BeatPage(now, beats, BeatCursor(last, skip), is_last=len(beats) < limit)
-
-    async def last_beats(self, mitra_ids: Sequence[UUID]) -> dict[UUID, int]:
-        """Return the last beat (ms on Valkey's clock) of those of these mitras who are online."""
-        answer: dict[UUID, int] = {}
-        for part in _parts(mitra_ids, _ASK):
-            _, scores = await self._ask(scripts.SCORES, *(str(mitra_id) for mitra_id in part))
-            for mitra_id, score in zip(part, scores, strict=True):
-                if score is not None:
-                    answer[mitra_id] = int(score)
-        return answer
-
-    async def loads(self) -> dict[int, int]:
-        """Return how many of those online hold 0, 1, 2 … slots; grows with how many there are."""
-        found: Counter[int] = Counter()
-        start = 0
-        while True:
-            _, loads = await self._ask(scripts.LOADS, start, start + _ASK - 1)
-            found.update(_load(load)[0] for load in loads if load is not None)
-            if len(loads) < _ASK:
-                return dict(sorted(found.items()))
-            start += _ASK
-
     async def seed(self) -> Seed:
-        """Return the sentinel; raise when this is not a mirror."""
-        await self._ask(scripts.COUNTS, self._limits.fresh_ms)
+        """Return the sentinel; raise when this is not a mirror, or not all of one."""
+        replies, _ = await self._read(*_GUARDS)
+        self._whole(replies[: len(_GUARDS)])
         assert self.sentinel.seed is not None
         return self.sentinel.seed
 
@@ -159,17 +130,15 @@ class Mirror:
 
     async def record(self, beats: Sequence[tuple[UUID, float]]) -> list[BeatOutcome]:
         """Store beats, each with the moment of our monotonic clock at which it was received."""
-        if self._link.server is None:
-            await self._link.learn_clock()
+        server = self._link.server or await self._link.learn_clock()
+        offset = server.offset_ms
         pairs: list[Argument] = []
         newest = 0
         for mitra_id, received in beats:
-            at = self._link.now_ms(received)
-            if at is None:
-                raise MirrorUnavailable("the connection broke")
+            at = int(received * 1000 + offset)
             newest = max(newest, at)
             pairs += (at, str(mitra_id))
-        _, digits = await self._ask(scripts.BEAT, self._limits.gap_ms, newest, *pairs)
+        _, digits = await self._run(scripts.BEAT, self._limits.deaf_ms, newest, *pairs)
         return [_OUTCOMES[digit] for digit in digits]
 
     async def apply(self, facts: Sequence[Fact], *, read_at: float | None = None) -> Applied:
@@ -182,7 +151,7 @@ class Mirror:
         server = self._link.server or await self._link.learn_clock()
         now = read_at * 1000 + server.offset_ms
         total = Applied()
-        for part in _parts(facts, _SLICE * 3):
+        for part in parts(facts, _SLICE * 3):
             reply, _ = await self._link.run(scripts.APPLY, packing.arguments(part, now))
             total += packing.applied(part, *reply)
         return total
@@ -206,26 +175,43 @@ class Mirror:
 
     # --- inside ------------------------------------------------------------------------------
 
-    async def _ask(self, script: Script, *args: Argument) -> Sequence[Reply]:
-        answer, server = await self._link.run(script, args)
-        if answer is None:
-            raise MirrorUnavailable("it was never seeded", state="seeding")
-        self.sentinel.check(answer[0], run_id=server.run_id)
-        return answer  # type: ignore[no-any-return]  # a list by the script's contract
+    async def _arc(self, wanted: int) -> Sequence[bytes]:
+        for last in (False, False, True):
+            arc = self._kept.arc(wanted)
+            floor = await self._floor()
+            (fresh, total, guard, *found), now = await self._read(
+                _count(keys.AVAILABLE, floor), _HOW_MANY_KEPT, _GUARD_OF_AVAILABLE, *arc.commands()
+            )
+            self._whole((guard,))
+            self._kept = Kept(total, fresh)
+            mitras = arc.fresh(found[: len(arc.ranges)], self._kept)
+            # At last: who is there changes faster than we ask, but these are there.
+            if await self._holds(floor, now) and (last or len(mitras) == min(wanted, fresh)):
+                return mitras
+        raise MirrorUnavailable("its clock jumps")
 
-    def _grace(self, intake: bytes | None, now: int) -> int:
-        assert self.sentinel.seed is not None
-        since = self.sentinel.seed.since_ms
-        last, ended = (int(part) for part in intake.split()) if intake else (since, since)
-        silent_since = last + self._limits.gap_ms
-        started = silent_since if now > silent_since else 0
-        return max(since, ended, started) + self._limits.grace_ms
+    async def _reachable(self, mitra_ids: Sequence[UUID]) -> dict[UUID, Reachability]:
+        names = (keys.GUARD, *(str(mitra_id) for mitra_id in mitra_ids))
+        (online, available, barred, *_), now = await self._read(
+            pack_command(("ZMSCORE", keys.ONLINE, *names)),
+            pack_command(("ZMSCORE", keys.AVAILABLE, *names)),
+            pack_command(("SMISMEMBER", keys.DEACTIVATED, *names)),
+        )
+        self._whole((online[0], available[0], barred[0]))
+        floor = now - self._limits.fresh_ms
+        answer: dict[UUID, Reachability] = {}
+        for place, mitra_id in enumerate(mitra_ids, start=1):
+            score = online[place]
+            there = score is not None and not barred[place] and int(score) > floor
+            answer[mitra_id] = Reachability(there, there and available[place] is not None)
+        return answer
+
+    @staticmethod
+    def _whole(guards: Sequence[Reply]) -> None:
+        if not all(guards):
+            raise lost_a_key()
 
 
-def _load(stored: bytes) -> tuple[int, int]:
-    load, _, capacity = stored.partition(b"/")
-    return int(load), int(capacity)
-
-
-def _parts(items: Sequence[T], size: int) -> list[Sequence[T]]:
-    return [items[start : start + size] for start in range(0, len(items), size)]
+def _count(key: str, floor: int) -> bytes:
+    packed: bytes = pack_command(("ZCOUNT", key, f"({floor}", "+inf"))
+    return packed

@@ -4,13 +4,13 @@ from collections.abc import Collection
 from typing import Protocol
 from uuid import UUID
 
-from mirror.values import Candidate, Counts, Reachability
+from mirror.values import Counts, Reachability
 
 
 class Presence(Protocol):
     """Who is there, right now: age is compared at read time, so no answer waits for a sweep."""
 
-    async def find_available(self, limit: int, exclude: Collection[UUID] = ()) -> list[Candidate]:
+    async def find_available(self, limit: int, exclude: Collection[UUID] = ()) -> list[UUID]:
         """Return up to `limit` available mitras, spread at random, none of `exclude`."""
         ...
 

@@ -11,8 +11,7 @@ SELECT mitra_id, is_online, online_version,
 FROM availability.mirror_rows_of_v1($1::uuid[]);
 
 -- find_available(limit, exclude, fresh_ms) — the same question to Postgres
-SELECT mitra_id, load, capacity
-FROM availability.find_available_v1($1::integer, $2::uuid[], $3::integer);
+SELECT mitra_id FROM availability.find_available_v1($1::integer, $2::uuid[], $3::integer);
 
 -- is_reachable(mitras, fresh_ms) — the same question to Postgres
 SELECT mitra_id, reachable, available

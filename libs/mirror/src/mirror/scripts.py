@@ -31,18 +31,12 @@ APPLY: Final = _script("apply", *_FACTS)
 FORGET: Final = _script("forget", *_FACTS)
 KNOWN: Final = _script("known", *_FACTS)
 BEAT: Final = _script("beat", keys.SEED, keys.ONLINE, keys.AVAILABLE, keys.DEACTIVATED, keys.INTAKE)
-FIND: Final = _script("find", keys.SEED, keys.AVAILABLE, keys.LOAD)
-REACH: Final = _script("reach", keys.SEED, keys.ONLINE, keys.AVAILABLE, keys.DEACTIVATED)
-COUNTS: Final = _script("counts", keys.SEED, keys.ONLINE, keys.AVAILABLE)
-STATUS: Final = _script(
-    "status", keys.SEED, keys.ONLINE, keys.DEACTIVATED, keys.LOAD, keys.VERSIONS
-)
 STALE: Final = _script("stale", keys.SEED, keys.ONLINE, keys.VERSIONS, keys.INTAKE)
 BEATS: Final = _script("beats", keys.SEED, keys.ONLINE)
 LOADS: Final = _script("loads", keys.SEED, keys.ONLINE, keys.LOAD)
 SCORES: Final = _script("scores", keys.SEED, keys.ONLINE)
-SEED_BEGIN: Final = _script("seed_begin", keys.SEEDING)
-SEED_FINISH: Final = _script("seed_finish", keys.SEED, keys.SEEDING)
+SEED_BEGIN: Final = _script("seed_begin", keys.SEEDING, *_FACTS, keys.SEED, keys.INTAKE)
+SEED_FINISH: Final = _script("seed_finish", keys.SEED, keys.SEEDING, *_FACTS)
 SNAPSHOT: Final = _script("snapshot", keys.SNAPSHOT)
 
 ALL: Final = (
@@ -50,10 +44,6 @@ ALL: Final = (
     FORGET,
     KNOWN,
     BEAT,
-    FIND,
-    REACH,
-    COUNTS,
-    STATUS,
     STALE,
     BEATS,
     LOADS,

@@ -14,6 +14,7 @@ from common.db import Unavailable
 from common.ids import new_id
 from common.log import get_logger
 from mirror import keys, scripts, sentinel
+from mirror.asking import FUTURE_MS
 from mirror.errors import MirrorUnavailable
 from mirror.link import Link
 from mirror.mirror import Mirror
@@ -53,14 +54,17 @@ class Seeder:
         self._connections = 0
 
     async def trouble(self) -> str | None:
-        """Return why this is not a mirror; None when it is one. Raises when Valkey is away."""
-        await self._link.learn_clock()
+        """Return why this is not a mirror; None when it is one, or none that a seeding can mend.
+
+        Raises when Valkey is away.
+        """
         try:
+            await self._link.learn_clock()
             await self._mirror.seed()
         except MirrorUnavailable as error:
-            if self._link.server is None:
+            if error.state == "away":
                 raise
-            return error.reason
+            return error.reason if error.state == "seeding" else None
         return None
 
     async def reseed(self, reason: str, *, told: Told | None = None) -> Seeded | None:
@@ -175,13 +179,17 @@ class Seeder:
         except MirrorUnavailable:
             return False
         now = self._link.now_ms(self._clock.monotonic())
-        return now is not None and now - seed.seeded_ms < _JUST_NOW_MS
+        return now is not None and abs(now - seed.seeded_ms) < _JUST_NOW_MS
 
     async def _rebuild(self, holder: UUID, epoch: int, told: Told | None) -> Seeded:
         started = self._clock.monotonic()
         server = await self._link.learn_clock()
         since = await self._since()
-        await self._link.run(scripts.SEED_BEGIN, (str(holder), _SEEDING_LIFE_MS))
+        (begun, erased), _ = await self._link.run(
+            scripts.SEED_BEGIN, (str(holder), _SEEDING_LIFE_MS, FUTURE_MS)
+        )
+        if erased:
+            since = begun
         applied, seen = Applied(), set[UUID]()
         async for rows, read_at in self._chunks():
             applied += await self._apply(rows, read_at)
@@ -191,13 +199,12 @@ class Seeder:
             if told is not None:
                 await told(len(seen))
         strangers = await self._forget_strangers(seen)
-        now = self._link.now_ms(self._clock.monotonic()) or since
-        seed = Seed(keys.SCHEMA, epoch, str(holder), server.run_id, since, now)
+        seed = Seed(keys.SCHEMA, epoch, str(holder), server.run_id, since, begun)
         written, _ = await self._link.run(
             scripts.SEED_FINISH, (str(holder), sentinel.write(seed), epoch)
         )
         if not written:
-            raise MirrorUnavailable("it was emptied while it was seeded")
+            raise MirrorUnavailable("it was emptied while it was seeded", state="seeding")
         # What a reseed brings into an empty mirror was not drift.
         held = tuple(one for one in applied.mended if one.held is not None)
         return Seeded(
@@ -211,7 +218,9 @@ class Seeder:
         """Return since when this is a mirror: a reseed of a good one makes no beat less true."""
         try:
             return (await self._mirror.seed()).since_ms
-        except MirrorUnavailable:
+        except MirrorUnavailable as error:
+            if error.state == "deaf" and self._mirror.sentinel.seed is not None:
+                return self._mirror.sentinel.seed.since_ms
             now = self._link.now_ms(self._clock.monotonic())
             if now is None:
                 raise
@@ -246,7 +255,8 @@ class Seeder:
             cursor, fields = await self._link.command(
                 b"HSCAN", keys.VERSIONS, cursor, b"COUNT", _CHUNK
             )
-            found.update(UUID(field.partition(b":")[0].decode()) for field in fields[::2])
+            names = {field.partition(b":")[0].decode() for field in fields[::2]}
+            found.update(UUID(name) for name in names - {keys.GUARD})
             if cursor == b"0":
                 return found
             await asyncio.sleep(0)

@@ -11,7 +11,6 @@ from common.db import Database, Queries
 from mirror.values import (
     ActiveFact,
     BeatOutcome,
-    Candidate,
     Counts,
     LoadFact,
     MirrorRow,
@@ -30,13 +29,13 @@ class SqlPresence:
         self._db = db
         self._fresh_ms = fresh_ms
 
-    async def find_available(self, limit: int, exclude: Collection[UUID] = ()) -> list[Candidate]:
+    async def find_available(self, limit: int, exclude: Collection[UUID] = ()) -> list[UUID]:
         """Return up to `limit` available mitras, spread at random, none of `exclude`."""
         async with self._db.connection() as connection:
             rows = await connection.fetch(
                 _QUERIES["find_available"], limit, list(exclude), self._fresh_ms
             )
-        return [Candidate(row["mitra_id"], row["load"], row["capacity"]) for row in rows]
+        return [row["mitra_id"] for row in rows]
 
     async def is_reachable(self, mitra_ids: Collection[UUID]) -> dict[UUID, Reachability]:
         """Return for each of these mitras whether she is reachable and available."""

@@ -39,23 +39,22 @@ class Limits:
         return int(max(INTAKE_GAP_SECONDS, self.heartbeat_seconds + 5.0) * 1000)
 
     @property
+    def deaf_ms(self) -> int:
+        """Return the silence of everybody after which the mirror is believed no more, in ms.
+
+        Whoever beat just before it may still be fresh at its end.
+        """
+        return min(self.gap_ms, int((self.fresh_seconds - self.heartbeat_seconds) * 1000))
+
+    @property
+    def next_beat_ms(self) -> int:
+        """Return within what time whoever is there beats again, with some delay, in ms."""
+        return int((self.heartbeat_seconds + 5.0) * 1000)
+
+    @property
     def grace_ms(self) -> int:
         """Return how long nobody is auto-offlined after a reseed or a gap, in milliseconds."""
         return int((self.fresh_seconds + self.heartbeat_seconds) * 1000)
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A mitra who may get an offer now."""
-
-    mitra_id: UUID
-    load: int
-    capacity: int
-
-    @property
-    def free(self) -> int:
-        """Return how many more sessions she may hold."""
-        return max(0, self.capacity - self.load)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,8 @@ class Wire(asyncio.Protocol):
     def __init__(self, *, timeout: float, on_lost: Callable[["Wire", str], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._reader = Reader()
-        self._pending: deque[tuple[float, asyncio.Future[Reply]]] = deque()
+        self._pending: deque[tuple[float, asyncio.Future[Reply], int]] = deque()
+        self._got: list[Reply] = []
         self._out: list[bytes] = []
         self._timeout = timeout
         self._on_lost = on_lost
@@ -42,15 +43,19 @@ class Wire(asyncio.Protocol):
 
     def send(self, command: Sequence[Argument]) -> "asyncio.Future[Reply]":
         """Queue a command for the end of this tick; the future gets its reply or WireLost."""
+        return self.send_packed(pack_command(tuple(command)), 0)
+
+    def send_packed(self, commands: bytes, replies: int) -> "asyncio.Future[Reply]":
+        """Queue packed commands; the future gets a list of so many replies (0: the one reply)."""
         if self.lost is not None:
             raise WireLost(self.lost)
         if len(self._pending) >= _MAX_PENDING:
             raise WireLost("too many commands wait for their replies")
         if not self._out:
             self._loop.call_soon(self._flush)
-        self._out.append(pack_command(tuple(command)))
+        self._out.append(commands)
         future: asyncio.Future[Reply] = self._loop.create_future()
-        self._pending.append((self._loop.time(), future))
+        self._pending.append((self._loop.time(), future, replies))
         if self._deadline is None:
             self._deadline = self._loop.call_later(self._timeout, self._check)
         return future
@@ -62,13 +67,23 @@ class Wire(asyncio.Protocol):
             if not self._pending:
                 self.abort("a reply without a command")
                 return
-            _, future = self._pending.popleft()
-            if future.done():
-                continue
-            if isinstance(reply, ReplyError):
-                future.set_exception(reply)
-            else:
-                future.set_result(reply)
+            if replies := self._pending[0][2]:
+                self._got.append(reply)
+                if len(self._got) < replies:
+                    continue
+                reply, self._got = self._got, []
+            self._settle(self._pending.popleft()[1], reply)
+
+    @staticmethod
+    def _settle(future: "asyncio.Future[Reply]", reply: Reply) -> None:
+        if future.done():
+            return
+        several = reply if isinstance(reply, list) else (reply,)
+        error = next((one for one in several if isinstance(one, ReplyError)), None)
+        if error is None:
+            future.set_result(reply)
+        else:
+            future.set_exception(error)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell everybody who waits."""
@@ -102,7 +117,7 @@ class Wire(asyncio.Protocol):
         self.lost = reason
         if self._deadline is not None:
             self._deadline.cancel()
-        for _, future in self._pending:
+        for _, future, _ in self._pending:
             if not future.done():
                 future.set_exception(WireLost(reason))
         self._pending.clear()

@@ -1,8 +1,9 @@
 -- KEYS seed online
 -- ARGV from (ms, inclusive), rows to skip there, how many
--- Returns the seed, now in ms, ids and scores in the order of time.
+-- Returns the seed, now in ms, ids and scores in the order of time; the seed alone without a guard.
 local seed = server.call('GET', KEYS[1])
 if not seed then return false end
+if not server.call('ZSCORE', KEYS[2], 'guard') then return {seed} end
 local time = server.call('TIME')
 return {
   seed,

@@ -20,7 +20,7 @@ def read_beacon(body: bytes) -> Beacon | None:
         told = BeaconHeard.model_validate_json(body)
     except ValidationError:
         return None
-    return Beacon(told.state, told.count, told.as_of)
+    return Beacon(told.state, told.count, told.as_of, told.why, told.opens_at)
 
 
 class MirrorPresence:
@@ -33,19 +33,20 @@ class MirrorPresence:
     async def find_available(self, *, limit: int, exclude: Collection[UUID]) -> list[UUID]:
         """Return up to `limit` available mitras, spread at random."""
         try:
-            found = await self._kit.presence.find_available(limit, exclude)
+            return await self._kit.presence.find_available(limit, exclude)
         except (Unavailable, MirrorUnavailable) as error:
             raise errors.PresenceUnavailable from error
-        return [candidate.mitra_id for candidate in found]
 
     async def beacon(self) -> Beacon:
-        """Return the beacon as availability last told it, else as the counts have it now."""
+        """Return the beacon of an open service, as last told, else as the counts have it now."""
         try:
             snapshot = await self._kit.mirror.snapshot()
         except MirrorUnavailable:
             snapshot = None
-        if snapshot is not None and (beacon := read_beacon(snapshot)) is not None:
-            return beacon
+        told = None if snapshot is None else read_beacon(snapshot)
+        # What was told of a closed service says nothing of who is there when it opens.
+        if told is not None and told.state != "disabled":
+            return told
         try:
             counts = await self._kit.presence.counts()
         except (Unavailable, MirrorUnavailable) as error:

@@ -1,0 +1,113 @@
+"""One question, one round trip, and with each answer the proof that a mirror gave it."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from libvalkey import pack_command
+
+from common.clock import Clock
+from mirror import keys
+from mirror.errors import MirrorUnavailable
+from mirror.link import Link, Server
+from mirror.scripts import Script
+from mirror.sentinel import Sentinel
+from mirror.values import Limits
+from mirror.wire import Argument, Reply
+
+_GUARD: Final = keys.GUARD.encode()
+# The last commands of each question. Valkey may do something else between two of them: when it lost
+# a key meanwhile, then the guards and the sentinel, asked for after the facts, are gone as well.
+_PROOF: Final = b"".join(
+    pack_command(command)
+    for command in (
+        ("ZRANGE", keys.ONLINE, -1, -1, "WITHSCORES"),
+        ("TIME",),
+        ("MGET", keys.SEED, keys.INTAKE),
+    )
+)
+_PROOFS: Final = 3
+FUTURE_MS: Final = 5_000
+"""How far in the future a beat may lie: more is a clock that went back."""
+_FOUND_AGAIN_MS: Final = 2_000
+_JUMP_MS: Final = 500
+TRIES: Final = 3
+
+
+class Asking:
+    """Asks, and believes the answer only where it comes from a mirror that hears beats."""
+
+    def __init__(self, link: Link, *, clock: Clock, limits: Limits) -> None:
+        self._link = link
+        self._clock = clock
+        self._limits = limits
+        self.sentinel = Sentinel()
+
+    async def _read(self, *commands: bytes) -> tuple[Sequence[Reply], int]:
+        """Send packed commands; return their replies and the time, in ms on Valkey's clock."""
+        asked = len(commands)
+        replies, server = await self._link.ask(b"".join(commands) + _PROOF, asked + _PROOFS)
+        newest, time, kept = replies[asked:]
+        now = int(time[0]) * 1000 + int(time[1]) // 1000
+        self._believe(server, newest, now, kept)
+        return replies, now
+
+    async def _run(self, script: Script, *args: Argument) -> Sequence[Reply]:
+        """Run a script that looks at the guards by itself; silence is no matter here."""
+        answer, server = await self._link.run(script, args)
+        if answer is None:
+            raise MirrorUnavailable("it was never seeded", state="seeding")
+        if len(answer) == 1:
+            raise lost_a_key()
+        self.sentinel.check(answer[0], run_id=server.run_id)
+        return answer  # type: ignore[no-any-return]  # a list by the scripts' contract
+
+    async def _floor(self) -> int:
+        """Return the score that a fresh beat exceeds, or a little more, by the clock we learned."""
+        server = self._link.server or await self._link.learn_clock()
+        return int(self._clock.monotonic() * 1000 + server.latest_ms) + 1 - self._limits.fresh_ms
+
+    async def _holds(self, floor: int, now: int) -> bool:
+        """Return whether `floor` was right at `now`; learn the clock anew where it was not."""
+        if abs(now - self._limits.fresh_ms - floor) <= _JUMP_MS:
+            return True
+        await self._link.learn_clock()
+        return False
+
+    def _believe(
+        self, server: Server, newest: Sequence[bytes], now: int, kept: Sequence[bytes | None]
+    ) -> None:
+        raw, silence_ended = kept
+        if raw is None:
+            raise MirrorUnavailable("it was never seeded", state="seeding")
+        self.sentinel.check(raw, run_id=server.run_id)
+        if not newest:
+            raise lost_a_key()
+        # A score of 0: everybody who is online is deactivated, and their beats do not count.
+        if newest[0] != _GUARD and newest[1] != b"0":
+            self._hears(now - int(newest[1]))
+        if silence_ended is not None or server.found_ms is not None:
+            self._caught_up(server, now, 0 if silence_ended is None else int(silence_ended))
+
+    def _hears(self, silent_ms: int) -> None:
+        if silent_ms > self._limits.deaf_ms:
+            raise MirrorUnavailable("deaf: somebody is online, but no beat comes", state="deaf")
+        if silent_ms < -FUTURE_MS:
+            raise MirrorUnavailable("its beats lie in the future", state="seeding")
+
+    def _caught_up(self, server: Server, now: int, silence_ended: int) -> None:
+        """Raise while the beats of a silence or of an outage may not have come over yet.
+
+        They are in Postgres: a seeding brings them. Without one, everybody's next beat does.
+        """
+        assert self.sentinel.seed is not None
+        seeded = self.sentinel.seed.seeded_ms
+        if seeded <= silence_ended and now < silence_ended + self._limits.next_beat_ms:
+            raise MirrorUnavailable("it was deaf until a moment ago", state="seeding")
+        found = server.found_ms
+        if found is not None and seeded <= found and now < found + _FOUND_AGAIN_MS:
+            raise MirrorUnavailable("it was away until a moment ago", state="seeding")
+
+
+def lost_a_key() -> MirrorUnavailable:
+    """Return what to raise where a guard is missing."""
+    return MirrorUnavailable("a part of it is lost", state="seeding")
