@@ -8,6 +8,7 @@ from uuid import UUID
 
 from common.ids import new_id
 from common.sockets import Frame
+from mirror.plan import OPEN, Service
 from pairing import errors
 from pairing.domain import (
     Accepted,
@@ -46,6 +47,8 @@ class FakeStore:
         self.unreachable: set[UUID] = set()
         self.sessions: dict[UUID, tuple[UUID, UUID, str]] = {}
         self.seen: set[UUID] = set()
+        self.opens_at: datetime | None = None
+        self.is_open = True
 
     # --- requests
 
@@ -63,6 +66,8 @@ class FakeStore:
     ) -> PairingRequest | None:
         if await self.open_request_of(wish.customer_id):
             return None
+        if not self.is_open:
+            raise errors.ServiceClosed(why="switch", opens_at=self.opens_at)
         if key and (wish.customer_id, key.key) in self.keys:
             return None
         request = PairingRequest(
@@ -315,6 +320,16 @@ class FakeStore:
 
     async def prune(self, *, days: int, limit: int) -> int:
         return 0
+
+
+class FakeHours:
+    """Open until told otherwise."""
+
+    def __init__(self) -> None:
+        self.service = OPEN
+
+    def now(self) -> Service:
+        return self.service
 
 
 class FakePresence:

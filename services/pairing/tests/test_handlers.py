@@ -6,13 +6,14 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from services.pairing.tests.fakes import FakeAlarm, FakePresence, FakeStore, FakeTelling
+from services.pairing.tests.fakes import FakeAlarm, FakeHours, FakePresence, FakeStore, FakeTelling
 from services.pairing.tests.world import settings_for
 
 from common.db import Unavailable
 from common.idempotency import IdempotencyMismatch
 from common.ids import new_id
 from common.testing import FakeClock
+from mirror.plan import OPEN, Service
 from pairing import errors
 from pairing.domain import Beacon, DueItem, IdempotencyKey, Standing, Wish
 from pairing.handlers import ClaimGate, Deadlines, Offers, Requests, Rings
@@ -327,7 +328,11 @@ async def test_the_beacon_is_passed_on_when_it_changes() -> None:
     """A new state is told, the same is not, and an old one is asked for anew or not shown."""
     stand, clock = Stand(), FakeClock()
     board = BeaconBoard(
-        presence=stand.presence, announcer=stand.announcer, clock=clock, fresh_seconds=4
+        presence=stand.presence,
+        hours=FakeHours(),
+        announcer=stand.announcer,
+        clock=clock,
+        fresh_seconds=4,
     )
     board.heard(Beacon("available", 3, None))
     board.heard(Beacon("available", 3, clock.now()))
@@ -342,6 +347,68 @@ async def test_the_beacon_is_passed_on_when_it_changes() -> None:
     clock.advance(5)
     stand.presence.away = True
     assert None is await board.now()
+
+
+class Looking:
+    """A board, and what the sockets of this replica were told."""
+
+    def __init__(self) -> None:
+        self.stand, self.clock, self.hours = Stand(), FakeClock(), FakeHours()
+        self.board = BeaconBoard(
+            presence=self.stand.presence,
+            hours=self.hours,
+            announcer=self.stand.announcer,
+            clock=self.clock,
+            fresh_seconds=4,
+        )
+
+    @property
+    def told(self) -> list[tuple[str, int, str | None]]:
+        """Everything that was told: state, count, why."""
+        frames = self.stand.telling.broadcasts
+        return [(frame.data.state, frame.data.count, frame.data.why) for frame in frames]
+
+
+@pytest.mark.req("AV-11", "AV-16")
+async def test_a_closing_shows_by_the_plan_alone() -> None:
+    """Nobody tells it and nobody can count: sockets see it close, why, and when it opens."""
+    looking = Looking()
+    looking.board.heard(Beacon("available", 3, None))
+    looking.stand.presence.away = True
+    opens_at = looking.clock.now()
+    looking.hours.service = Service(is_open=False, why="hours", opens_at=opens_at)
+    await looking.board.refresh()
+    await looking.board.refresh()
+
+    shown = await looking.board.now()
+    assert shown is not None
+    assert (shown.state, shown.why, shown.opens_at) == ("disabled", "hours", opens_at)
+    assert looking.told == [("available", 3, None), ("disabled", 0, "hours")]
+
+
+@pytest.mark.req("AV-11", "AV-16")
+async def test_an_opening_shows_by_the_plan_alone() -> None:
+    """The hour strikes: who is there now is asked at once, and told."""
+    looking = Looking()
+    looking.hours.service = Service(is_open=False, why="hours")
+    looking.board.heard(Beacon("disabled", 0, None, "hours"))
+    looking.stand.presence.beacons = [Beacon("available", 2, None)]
+    looking.clock.advance(30)
+    looking.hours.service = OPEN
+    await looking.board.refresh()
+
+    assert looking.told == [("disabled", 0, "hours"), ("available", 2, None)]
+
+
+@pytest.mark.req("AV-16")
+async def test_a_count_that_comes_late_does_not_open_a_closed_service() -> None:
+    """Availability's last word from before the closing changes nothing on the sockets."""
+    looking = Looking()
+    looking.hours.service = Service(is_open=False, why="switch")
+    await looking.board.refresh()
+    looking.board.heard(Beacon("available", 3, None))
+
+    assert looking.told == [("disabled", 0, "switch")]
 
 
 async def test_a_reopened_request_is_told_where_the_socket_is() -> None:

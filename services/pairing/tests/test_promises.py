@@ -2,6 +2,7 @@
 """What a store promises: one suite for the real stores and for the fake that handlers meet."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -30,6 +31,8 @@ class Stage(Protocol):
     async def mitra(self, *, capacity: int = 3) -> UUID: ...
     async def deactivate(self, mitra_id: UUID) -> None: ...
     async def go_offline(self, mitra_id: UUID) -> None: ...
+    async def close_service(self, opens_at: datetime | None = None) -> None: ...
+    async def open_service(self) -> None: ...
     async def let_wait_pass(self, *request_ids: UUID) -> None: ...
     async def let_offers_pass(self, *request_ids: UUID) -> None: ...
 
@@ -68,6 +71,14 @@ class FakeStage:
     async def go_offline(self, mitra_id: UUID) -> None:
         """Take her offline."""
         self.store.unreachable.add(mitra_id)
+
+    async def close_service(self, opens_at: datetime | None = None) -> None:
+        """Turn the switch on."""
+        self.store.is_open, self.store.opens_at = False, opens_at
+
+    async def open_service(self) -> None:
+        """Turn the switch off."""
+        self.store.is_open = True
 
     async def let_wait_pass(self, *request_ids: UUID) -> None:
         """Turn the clock."""
@@ -131,6 +142,42 @@ async def test_one_search_and_one_key_per_customer(stage: Stage) -> None:
     assert None is await stage.requests.made_with(customer, IdempotencyKey("l", b"a"))
     assert await stage.requests.cancel_request(made.id, customer)
     assert None is await stage.requests.open_request(wish, tier=tier, wait_seconds=9, key=key)
+
+
+@pytest.mark.req("AV-16")
+async def test_a_closed_service_takes_no_new_request(stage: Stage) -> None:
+    """Refused with the reason and the next opening; open again, asked again, taken."""
+    opens_at = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=3)
+    await stage.close_service(opens_at)
+    with pytest.raises(errors.ServiceClosed) as refusal:
+        await ask(stage)
+    assert refusal.value.fields() == {"why": "switch", "opens_at": opens_at.isoformat()}
+
+    await stage.close_service()
+    with pytest.raises(errors.ServiceClosed) as refusal:
+        await ask(stage)
+    assert refusal.value.fields() == {"why": "switch", "opens_at": None}
+
+    await stage.open_service()
+    assert (await ask(stage)).state == "searching"
+
+
+@pytest.mark.req("AV-16")
+async def test_what_is_under_way_goes_on_when_the_service_closes(stage: Stage) -> None:
+    """A search gets its rings, an offer is accepted, and who searches is not told of hours."""
+    first, second = await stage.mitra(), await stage.mitra()
+    searching, offered = await ask(stage), await ask(stage)
+    (offer,) = (await blast(stage, offered, first)).offers
+    await stage.close_service()
+
+    wish = Wish(searching.customer_id, "chat-15", "work", "sensitive")
+    tier = await stage.requests.offered_tier("chat-15")
+    assert tier is not None
+    assert None is await stage.requests.open_request(wish, tier=tier, wait_seconds=9, key=None)
+    assert (await blast(stage, searching, second)).offers
+    won = await stage.offers.claim(offer.id, first)
+    assert won is not None
+    assert won.session_state == "pending_payment"
 
 
 async def test_the_first_claim_wins_and_the_rest_falls(stage: Stage) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
 
@@ -137,6 +138,25 @@ class World:
         """Open a request and offer it to these mitras."""
         request = await self.request(**options)
         return request, await self.blast(request, mitras)
+
+    async def close_service(self, opens_at: datetime | None = None) -> None:
+        """Turn the maintenance switch on, as an operator would."""
+        await self._switch(on=True, until=opens_at)
+
+    async def open_service(self) -> None:
+        """Turn the maintenance switch off."""
+        await self._switch(on=False, until=None)
+
+    async def _switch(self, *, on: bool, until: datetime | None) -> None:
+        await self.admin.execute(
+            "INSERT INTO availability.service_versions (version, time_zone, weekly, exceptions,"
+            " maintenance_on, maintenance_until, what, changed_by)"
+            " SELECT max(version) + 1, 'UTC', '[]', '[]', $1, $2, 'maintenance', $3"
+            " FROM availability.service_versions",
+            on,
+            until,
+            new_id(),
+        )
 
     async def let_wait_pass(self, *request_ids: UUID) -> None:
         """Move the end of the wait into the past."""

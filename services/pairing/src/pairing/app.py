@@ -17,6 +17,7 @@ from common.sockets import Frames, Hub
 from common.tokens import Verifier, build_verifier
 from common.web import Health, build_app
 from mirror import Limits, MirrorKit, open_mirror
+from mirror.plan import ServicePlan
 from pairing import events, handlers, http, inbound, store
 from pairing.handlers.announce import Announcer
 from pairing.handlers.beacon import BeaconBoard
@@ -40,6 +41,7 @@ class Outside:
     db: Database
     bus: Bus
     kit: MirrorKit
+    plan: ServicePlan
     verifier: Verifier
     revocations: Revocations
     hub: Hub
@@ -75,6 +77,7 @@ async def build(settings: Settings, runner: Runner) -> web.Application:
         deadlines=inside.deadlines,
         store=inside.ring_store,
         board=inside.board,
+        plan=outside.plan,
         alarm=inside.alarm,
         settings=settings,
     ).start(runner)
@@ -138,7 +141,9 @@ async def _connect(settings: Settings, runner: Runner) -> Outside:
     hub = Hub(
         verifier=verifier, revocations=revocations, runner=runner, clock=clock, service="pairing"
     )
-    return Outside(clock, db, bus, kit, verifier, revocations, hub)
+    plan = ServicePlan(db, clock=clock)
+    await plan.refresh()
+    return Outside(clock, db, bus, kit, plan, verifier, revocations, hub)
 
 
 def _wire(settings: Settings, runner: Runner, outside: Outside) -> Inside:
@@ -202,6 +207,7 @@ def _wire(settings: Settings, runner: Runner, outside: Outside) -> Inside:
         announcer=announcer,
         board=BeaconBoard(
             presence=presence,
+            hours=outside.plan,
             announcer=announcer,
             clock=outside.clock,
             fresh_seconds=settings.beacon_seconds,

@@ -1,7 +1,7 @@
 """Requests and offers as values, their legal moves, and what a mitra is told who came too late."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -175,11 +175,17 @@ class Mitra:
 
 @dataclass(frozen=True, slots=True)
 class Beacon:
-    """What customers see: is anyone available."""
+    """What customers see: is anyone available; while the service is closed, why and until when."""
 
     state: str
     count: int
     as_of: datetime | None
+    why: str | None = None
+    opens_at: datetime | None = None
+
+    def says_as(self, other: "Beacon | None") -> bool:
+        """Return whether both say the same, whenever it was found out."""
+        return other is not None and replace(self, as_of=None) == replace(other, as_of=None)
 
 
 @dataclass(frozen=True, slots=True)

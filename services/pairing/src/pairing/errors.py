@@ -1,5 +1,6 @@
 """What can go wrong in a pairing, by code; the docstring is the message."""
 
+from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
@@ -32,6 +33,24 @@ class RequestOpen(PairingError):
     def fields(self) -> dict[str, object]:
         """Name the open request, unless it was settled in the same moment."""
         return {} if self.request_id is None else {"request_id": str(self.request_id)}
+
+
+class ServiceClosed(PairingError):
+    """No new requests are taken now; what is under way goes on."""
+
+    code: ClassVar[str] = "service_closed"
+
+    def __init__(self, *, why: str | None, opens_at: datetime | None) -> None:
+        super().__init__()
+        self.why = why
+        self.opens_at = opens_at
+
+    def fields(self) -> dict[str, object]:
+        """Say why, and when to come back, as far as that is known."""
+        return {
+            "why": self.why,
+            "opens_at": None if self.opens_at is None else self.opens_at.isoformat(),
+        }
 
 
 class RequestSettled(PairingError):

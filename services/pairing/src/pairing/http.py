@@ -29,6 +29,7 @@ STATUS: Final[Mapping[type[Exception], int]] = {
     errors.RequestNotFound: 404,
     errors.RequestOpen: 409,
     errors.RequestSettled: 409,
+    errors.ServiceClosed: 409,
     errors.TierUnknown: 422,
     errors.OfferNotFound: 404,
     errors.RequestTaken: 409,
@@ -70,7 +71,7 @@ class RequestsQuery(BaseModel):
     "/api/customer/pairing",
     roles=CUSTOMER,
     status=201,
-    raises=(errors.TierUnknown, errors.RequestOpen, IdempotencyMismatch),
+    raises=(errors.TierUnknown, errors.RequestOpen, errors.ServiceClosed, IdempotencyMismatch),
 )
 async def open_request(
     ctx: Context, body: NewRequest, idempotency_key: IdempotencyKey | None

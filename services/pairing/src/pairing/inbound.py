@@ -47,3 +47,5 @@ class BeaconHeard(Heard):
     state: str
     count: int = 0
     as_of: AwareDatetime | None = None
+    why: str | None = None
+    opens_at: AwareDatetime | None = None

@@ -7,6 +7,7 @@ import time
 from common.db import Unavailable
 from common.log import get_logger
 from common.runner import Runner
+from mirror.plan import ServicePlan
 from pairing.handlers import Deadlines
 from pairing.handlers.beacon import BeaconBoard
 from pairing.ports import RingStore
@@ -19,6 +20,8 @@ _SHORTEST_WAIT = 0.1
 _AFTER_FAILURE = 1.0
 _PRUNE_SECONDS = 3607.0
 _PRUNE_BATCH = 1000
+# Who closes the service wants it closed everywhere within 2 s, also while NATS is away.
+_BEACON_SECONDS = 1.0
 
 
 class DeadlineAlarm:
@@ -61,20 +64,27 @@ class Jobs:
         deadlines: Deadlines,
         store: RingStore,
         board: BeaconBoard,
+        plan: ServicePlan,
         alarm: DeadlineAlarm,
         settings: Settings,
     ) -> None:
         self._deadlines = deadlines
         self._store = store
         self._board = board
+        self._plan = plan
         self._alarm = alarm
         self._settings = settings
 
     def start(self, runner: Runner) -> None:
         """Start the loops."""
         runner.spawn("deadlines", self.keep_deadlines)
-        runner.every("beacon", self._settings.beacon_seconds / 2, self._board.refresh)
+        runner.every("beacon", _BEACON_SECONDS, self.follow_beacon)
         runner.every("retention", _PRUNE_SECONDS, self.prune)
+
+    async def follow_beacon(self) -> None:
+        """Look whether the service is open, and whether the beacon of before still says it all."""
+        await self._plan.refresh()
+        await self._board.refresh()
 
     async def keep_deadlines(self) -> None:
         """Settle what is due, for ever: at each deadline, each hint and each tick."""

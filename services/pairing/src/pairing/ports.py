@@ -182,7 +182,7 @@ class Presence(Protocol):
         ...
 
     async def beacon(self) -> Beacon:
-        """Return what customers see now. Raises PresenceUnavailable."""
+        """Return what customers see now if the service is open. Raises PresenceUnavailable."""
         ...
 
     async def beat(self, mitra_id: UUID) -> bool:

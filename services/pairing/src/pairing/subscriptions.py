@@ -88,7 +88,7 @@ class Subscriptions:
         except ValidationError:
             _log.warning("hint_malformed", hint="beacon")
             return
-        self._board.heard(Beacon(heard.state, heard.count, heard.as_of))
+        self._board.heard(Beacon(heard.state, heard.count, heard.as_of, heard.why, heard.opens_at))
 
     async def hinted(self, _subject: str, _body: bytes) -> None:
         """Somebody wrote into our outbox: a request was reopened."""

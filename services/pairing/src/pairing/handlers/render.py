@@ -90,7 +90,13 @@ def accepted_view(accepted: Accepted) -> AcceptedView:
 
 def beacon_view(beacon: Beacon) -> BeaconView:
     """Render the beacon."""
-    return BeaconView(state=beacon.state, count=beacon.count, as_of=beacon.as_of)
+    return BeaconView(
+        state=beacon.state,
+        count=beacon.count,
+        as_of=beacon.as_of,
+        why=beacon.why,
+        opens_at=beacon.opens_at,
+    )
 
 
 def control_view(request: PairingRequest) -> ControlRequestView:

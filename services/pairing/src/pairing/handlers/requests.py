@@ -49,7 +49,7 @@ class Requests:
         """Open a search with the tier's present version; its first ring goes out at once.
 
         The same key and body again give the same request as it stands now. Raises TierUnknown,
-        RequestOpen, IdempotencyMismatch.
+        RequestOpen, ServiceClosed, IdempotencyMismatch.
         """
         if key and (made := await self._made_before(wish.customer_id, key)):
             return await self._view(made)

@@ -7,19 +7,27 @@ FROM requests WHERE customer_id = $1 AND idempotency_key = $2;
 -- offered_tier(tier_id) — the tier's version that is on offer now
 SELECT tier_id, version, duration_seconds, price_idr FROM chat.tier_v1($1);
 
--- open_request(customer_id, tier_id, tier_version, duration_seconds, price_idr, topic, sensitivity, wait_seconds, idempotency_key, fingerprint) — a new search whose first ring is due at once; no row when the customer searches already or the key was used
+-- open_request(customer_id, tier_id, tier_version, duration_seconds, price_idr, topic, sensitivity, wait_seconds, idempotency_key, fingerprint) — a new search whose first ring is due at once; no row while the service is closed, when the customer searches already or the key was used
 INSERT INTO requests (
     customer_id, tier_id, tier_version, duration_seconds, price_idr, topic, sensitivity,
     wait, wait_until, next_ring_at, idempotency_key, fingerprint
 )
-VALUES (
+SELECT
     $1, $2, $3, $4, $5, $6, $7,
     make_interval(secs => $8), clock_timestamp() + make_interval(secs => $8), clock_timestamp(),
     $9, $10
-)
+FROM (SELECT is_open FROM availability.service_plan_v1() ORDER BY starts_at LIMIT 1) AS service
+WHERE service.is_open
 ON CONFLICT DO NOTHING
 RETURNING id, customer_id, state, tier_id, tier_version, duration_seconds, price_idr, topic, sensitivity,
     attempt, ring, asked, created_at, wait_until, settled_at, mitra_id, session_id, version;
+
+-- service_now() — whether new requests are taken; else why not, and when again as far as it is known
+WITH plan AS MATERIALIZED (
+    SELECT starts_at, is_open, why FROM availability.service_plan_v1()
+)
+SELECT is_open, why, (SELECT min(starts_at) FROM plan WHERE is_open) AS opens_at
+FROM plan ORDER BY starts_at LIMIT 1;
 
 -- open_request_of(customer_id) — the request this customer searches with now
 SELECT id FROM requests WHERE customer_id = $1 AND state = 'searching';

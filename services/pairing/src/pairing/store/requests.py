@@ -18,6 +18,7 @@ from pairing.domain import (
     Wish,
     Withdrawal,
 )
+from pairing.errors import ServiceClosed
 from pairing.events import RequestCancelled, RequestExpired, RequestOpened
 from pairing.store.rows import (
     QUERIES,
@@ -56,7 +57,10 @@ class Requests:
     async def open_request(
         self, wish: Wish, *, tier: Tier, wait_seconds: float, key: IdempotencyKey | None
     ) -> PairingRequest | None:
-        """Open a search; None when the customer searches already or the key was used."""
+        """Open a search; None when the customer searches already or the key was used.
+
+        Raises ServiceClosed.
+        """
 
         async def work(tx: Transaction) -> PairingRequest | None:
             row = await tx.fetchrow(
@@ -73,6 +77,7 @@ class Requests:
                 key and key.fingerprint,
             )
             if row is None:
+                await self._refuse_while_closed(tx, wish.customer_id)
                 return None
             request = request_of(row)
             await self._outbox.append(
@@ -176,6 +181,14 @@ class Requests:
         async with self._db.connection() as connection:
             row = await connection.fetchrow(QUERIES["mitras"], [mitra_id])
         return None if row is None else Mitra(row["mitra_id"], row["display_name"])
+
+    async def _refuse_while_closed(self, tx: Transaction, customer_id: UUID) -> None:
+        """Say why the insert found the service closed; who searches already is told that."""
+        service = await tx.fetchrow(QUERIES["service_now"])
+        if service is None or service["is_open"]:
+            return
+        if await tx.fetchval(QUERIES["open_request_of"], customer_id) is None:
+            raise ServiceClosed(why=service["why"], opens_at=service["opens_at"])
 
     async def _drop_offers(
         self, tx: Transaction, request_ids: list[UUID], reason: str

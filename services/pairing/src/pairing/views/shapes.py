@@ -76,11 +76,16 @@ class AcceptedView(View):
 
 
 class BeaconView(View):
-    """What customers see: available, all_busy, none_online or disabled, and how many."""
+    """What customers see: available, all_busy, none_online or disabled, and how many.
+
+    While it is disabled: why (`switch` or `hours`), and when it opens, as far as that is known.
+    """
 
     state: str
     count: int
     as_of: datetime | None
+    why: str | None = None
+    opens_at: datetime | None = None
 
 
 class MitraStateView(View):
