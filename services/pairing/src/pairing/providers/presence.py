@@ -33,10 +33,9 @@ class MirrorPresence:
     async def find_available(self, *, limit: int, exclude: Collection[UUID]) -> list[UUID]:
         """Return up to `limit` available mitras, spread at random."""
         try:
-            found = await self._kit.presence.find_available(limit, exclude)
+            return await self._kit.presence.find_available(limit, exclude)
         except (Unavailable, MirrorUnavailable) as error:
             raise errors.PresenceUnavailable from error
-        return [candidate.mitra_id for candidate in found]
 
     async def beacon(self) -> Beacon:
         """Return the beacon of an open service, as last told, else as the counts have it now."""
