@@ -80,13 +80,12 @@ def test_the_beacon_of_a_closed_service_says_why_and_when() -> None:
 def test_a_state_is_told_at_once_a_count_not_too_often() -> None:
     """A new count waits two seconds after what was told last; no change is no news."""
     last = Beacon("available", 2, NOW)
-    soon, later = NOW + timedelta(seconds=1), NOW + timedelta(seconds=2)
 
-    assert worth_telling(last, None)
-    assert worth_telling(Beacon("all_busy", 0, soon), last)
-    assert not worth_telling(Beacon("available", 3, soon), last)
-    assert worth_telling(Beacon("available", 3, later), last)
-    assert not worth_telling(Beacon("available", 2, later), last)
+    assert worth_telling(last, None, told_ago=0)
+    assert worth_telling(Beacon("all_busy", 0, NOW), last, told_ago=1)
+    assert not worth_telling(Beacon("available", 3, NOW), last, told_ago=1)
+    assert worth_telling(Beacon("available", 3, NOW), last, told_ago=2)
+    assert not worth_telling(Beacon("available", 2, NOW), last, told_ago=2)
 
 
 @pytest.mark.req("SW-01")

@@ -2,7 +2,7 @@
 
 from availability.domain.beacon import (
     BEACON_MAX_AGE,
-    TELL_COUNT_EVERY,
+    TELL_COUNT_SECONDS,
     Beacon,
     BeaconState,
     dark,
@@ -36,7 +36,7 @@ from availability.domain.status import (
 __all__ = [
     "BEACON_MAX_AGE",
     "SAME_BEAT_MS",
-    "TELL_COUNT_EVERY",
+    "TELL_COUNT_SECONDS",
     "Beacon",
     "BeaconState",
     "Change",

@@ -8,7 +8,7 @@ from availability.domain.hours import Why
 
 BeaconState = Literal["available", "all_busy", "none_online", "disabled"]
 
-TELL_COUNT_EVERY = timedelta(seconds=2)
+TELL_COUNT_SECONDS = 2.0
 BEACON_MAX_AGE = timedelta(seconds=10)
 
 
@@ -40,13 +40,13 @@ def light(*, reachable: int, available: int, now: datetime) -> Beacon:
     return Beacon("available", available, now)
 
 
-def worth_telling(beacon: Beacon, last: Beacon | None) -> bool:
+def worth_telling(beacon: Beacon, last: Beacon | None, *, told_ago: float) -> bool:
     """Return whether open sockets should hear it: a new state at once, a new count not too often.
 
-    `last` is what was told last; None when nobody remembers.
+    `last` is what was told last, so many seconds ago; None when nobody remembers.
     """
     if last is None:
         return True
     if (beacon.state, beacon.why, beacon.opens_at) != (last.state, last.why, last.opens_at):
         return True
-    return beacon.count != last.count and beacon.as_of - last.as_of >= TELL_COUNT_EVERY
+    return beacon.count != last.count and told_ago >= TELL_COUNT_SECONDS

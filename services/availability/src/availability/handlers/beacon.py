@@ -26,7 +26,7 @@ _RENEW_EVERY: Final = 0.9
 _LOOK_EVERY: Final = 0.2
 _KEEP_EVERY: Final = 0.9
 _KEEP: Final = timedelta(milliseconds=250)
-_LOADS_EVERY: Final = timedelta(seconds=5)
+_LOADS_EVERY: Final = 5.0
 
 
 class Snapshot(BeaconTold):
@@ -38,10 +38,14 @@ class Snapshot(BeaconTold):
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """The counts, and the beacon they give while the service is open."""
+    """The counts, the beacon they give while the service is open, and when they were read.
+
+    The moment is one of the monotonic clock: a wall clock that is set back makes nothing younger.
+    """
 
     counts: Counts
     lit: Beacon
+    read_at: float
 
 
 class Beacons:
@@ -83,7 +87,7 @@ class Beacons:
                 if self._last is not None and self._age(self._last) < BEACON_MAX_AGE:
                     return self._last
                 raise
-            self._last = Numbers(counts, self._light(counts))
+            self._last = Numbers(counts, self._light(counts), self._clock.monotonic())
             return self._last
 
     def drop(self) -> None:
@@ -98,7 +102,7 @@ class Beacons:
         )
 
     def _age(self, numbers: Numbers) -> timedelta:
-        return self._clock.now() - numbers.lit.as_of
+        return timedelta(seconds=self._clock.monotonic() - numbers.read_at)
 
 
 class Lighthouse:
@@ -125,7 +129,10 @@ class Lighthouse:
         self._looked_at = 0.0
         self._kept_at = 0.0
         self._told: Beacon | None = None
+        # Long ago: what another replica told, by its own clock, delays no news of ours.
+        self._told_at = float("-inf")
         self._loads: tuple[Mapping[int, int], datetime] | None = None
+        self._loads_at = float("-inf")
 
     async def step(self) -> bool:
         """Compute, tell if it is worth it, and keep what was told; return whether it told."""
@@ -135,14 +142,15 @@ class Lighthouse:
             return False
         if not led:
             # Someone else told last: what that was decides whether there is news.
-            self._told = _beacon_of(await self.snapshot())
+            self._told, self._told_at = _beacon_of(await self.snapshot()), float("-inf")
         beacon = await self._beacons.beacon(max_age=timedelta(0))
-        news = worth_telling(beacon, self._told)
+        now = self._clock.monotonic()
+        news = worth_telling(beacon, self._told, told_ago=now - self._told_at)
         if news:
-            self._told = beacon
+            self._told, self._told_at = beacon, now
             self._tell(SUBJECT, _told_of(beacon).model_dump_json().encode())
-        if news or self._clock.monotonic() - self._kept_at >= _KEEP_EVERY:
-            self._kept_at = self._clock.monotonic()
+        if news or now - self._kept_at >= _KEEP_EVERY:
+            self._kept_at = now
             await self._keep(self._told or beacon, beacon.as_of)
         return news
 
@@ -175,8 +183,9 @@ class Lighthouse:
 
     async def _keep(self, told: Beacon, now: datetime) -> None:
         try:
-            if self._loads is None or now - self._loads[1] >= _LOADS_EVERY:
-                self._loads = (await self._mirror.loads(), now)
+            started = self._clock.monotonic()
+            if self._loads is None or started - self._loads_at >= _LOADS_EVERY:
+                self._loads, self._loads_at = (await self._mirror.loads(), now), started
             snapshot = Snapshot(
                 state=told.state,
                 count=told.count,
