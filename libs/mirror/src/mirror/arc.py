@@ -17,7 +17,8 @@ from mirror import keys
 class Kept:
     """How many the kept answer holds, the guard included, and how many of these are fresh.
 
-    The stale have the lowest scores, so the fresh are the last ranks.
+    The stale have the lowest scores and the guard the highest: the fresh are the ranks before the
+    last.
     """
 
     total: int
@@ -26,7 +27,7 @@ class Kept:
     @property
     def first(self) -> int:
         """Return the rank of the first fresh one."""
-        return self.total - self.fresh
+        return self.total - 1 - self.fresh
 
     def arc(self, wanted: int) -> "Arc":
         """Choose so many neighbours (or all there are) from a random one on, wrapping round."""
@@ -34,10 +35,10 @@ class Kept:
         if count <= 0:
             return Arc(())
         start = self.first + random.randrange(self.fresh)
-        end = start + count
-        if end <= self.total:
+        end, last = start + count, self.total - 1
+        if end <= last:
             return Arc(((start, end),))
-        return Arc(((start, self.total), (self.first, self.first + end - self.total)))
+        return Arc(((start, last), (self.first, self.first + end - last)))
 
 
 @dataclass(frozen=True, slots=True)

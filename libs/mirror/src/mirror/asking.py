@@ -20,7 +20,7 @@ _GUARD: Final = keys.GUARD.encode()
 _PROOF: Final = b"".join(
     pack_command(command)
     for command in (
-        ("ZRANGE", keys.ONLINE, -1, -1, "WITHSCORES"),
+        ("ZRANGE", keys.ONLINE, -2, -1, "WITHSCORES"),
         ("TIME",),
         ("MGET", keys.SEED, keys.INTAKE),
     )
@@ -40,6 +40,7 @@ class Asking:
         self._link = link
         self._clock = clock
         self._limits = limits
+        self._fresh_ms, self._deaf_ms = limits.fresh_ms, limits.deaf_ms
         self.sentinel = Sentinel()
 
     async def _read(self, *commands: bytes) -> tuple[Sequence[Reply], int]:
@@ -64,11 +65,11 @@ class Asking:
     async def _floor(self) -> int:
         """Return the score that a fresh beat exceeds, or a little more, by the clock we learned."""
         server = self._link.server or await self._link.learn_clock()
-        return int(self._clock.monotonic() * 1000 + server.latest_ms) + 1 - self._limits.fresh_ms
+        return int(self._clock.monotonic() * 1000 + server.latest_ms) + 1 - self._fresh_ms
 
     async def _holds(self, floor: int, now: int) -> bool:
         """Return whether `floor` was right at `now`; learn the clock anew where it was not."""
-        if abs(now - self._limits.fresh_ms - floor) <= _JUMP_MS:
+        if abs(now - self._fresh_ms - floor) <= _JUMP_MS:
             return True
         await self._link.learn_clock()
         return False
@@ -80,16 +81,16 @@ class Asking:
         if raw is None:
             raise MirrorUnavailable("it was never seeded", state="seeding")
         self.sentinel.check(raw, run_id=server.run_id)
-        if not newest:
+        if len(newest) < 2 or newest[-2] != _GUARD:
             raise lost_a_key()
         # A score of 0: everybody who is online is deactivated, and their beats do not count.
-        if newest[0] != _GUARD and newest[1] != b"0":
+        if len(newest) == 4 and newest[1] != b"0":
             self._hears(now - int(newest[1]))
         if silence_ended is not None or server.found_ms is not None:
             self._caught_up(server, now, 0 if silence_ended is None else int(silence_ended))
 
     def _hears(self, silent_ms: int) -> None:
-        if silent_ms > self._limits.deaf_ms:
+        if silent_ms > self._deaf_ms:
             raise MirrorUnavailable("deaf: somebody is online, but no beat comes", state="deaf")
         if silent_ms < -FUTURE_MS:
             raise MirrorUnavailable("its beats lie in the future", state="seeding")

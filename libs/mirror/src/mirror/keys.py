@@ -14,7 +14,7 @@ DEACTIVATED: Final = "{mitras}:deactivated"  # SET of ids
 LOAD: Final = "{mitras}:load"  # HASH id -> load/capacity
 VERSIONS: Final = "{mitras}:versions"  # HASH id:fact (o, a, l) -> pg_epoch.version
 GUARD: Final = "guard"
-"""A member (score -inf) or field that each key above holds from its seeding on.
+"""A member (score +inf) or field that each key above holds from its seeding on.
 
 Where it is missing the key was evicted, deleted or lost, and what stands there now is not all.
 """

@@ -92,10 +92,16 @@ class Link:
 
         They leave in one write and Valkey runs them one after the other.
         """
-        try:
-            return await self._ask(commands, replies)
-        except _LostWhileIdle:
-            return await self._ask(commands, replies)
+        wire, server = self._wire, self._server
+        if wire is not None and server is not None:
+            try:
+                return await self._exchange(wire, commands, replies), server
+            except MirrorUnavailable as error:
+                if not isinstance(error.__cause__, WireLost) or wire.lost == _LATE:
+                    raise
+                # It had died since its last use: nothing was wrong with the question.
+        wire, server = await self._connected()
+        return await self._exchange(wire, commands, replies), server
 
     async def learn_clock(self) -> Server:
         """Ask for Valkey's time once more; connects when there is no connection."""
@@ -121,16 +127,6 @@ class Link:
             self._connecting.cancel()
         if self._wire is not None:
             self._wire.abort("closed by us")
-
-    async def _ask(self, commands: bytes, replies: int) -> tuple[Reply, Server]:
-        reused = self._wire
-        wire, server = await self._connected()
-        try:
-            return await self._exchange(wire, commands, replies), server
-        except MirrorUnavailable as error:
-            if wire is reused and isinstance(error.__cause__, WireLost) and wire.lost != _LATE:
-                raise _LostWhileIdle from error
-            raise
 
     async def _exchange(self, wire: Wire, commands: bytes, replies: int) -> Reply:
         try:
@@ -221,10 +217,6 @@ class Link:
             self._closed_until = self._clock.monotonic() + baseline.VALKEY_BREAKER_OPEN
         if self._failed in {1, baseline.VALKEY_BREAKER_FAILURES}:
             _log.warning("mirror_away", reason=reason, failures=self._failed)
-
-
-class _LostWhileIdle(Exception):  # a signal inside this module
-    """The connection had died since its last use: nothing was wrong with the question."""
 
 
 class _UnknownScript(Exception):  # a signal inside this module

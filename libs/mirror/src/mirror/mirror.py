@@ -37,10 +37,8 @@ _OUTCOMES: Final = {
 }
 _SNAPSHOT_LIFE_MS: Final = 10_000
 
-_GUARD_OF_ONLINE: Final = pack_command(("ZSCORE", keys.ONLINE, keys.GUARD))
 _GUARD_OF_AVAILABLE: Final = pack_command(("ZSCORE", keys.AVAILABLE, keys.GUARD))
 _GUARDS: Final = (
-    _GUARD_OF_ONLINE,
     _GUARD_OF_AVAILABLE,
     pack_command(("HSTRLEN", keys.LOAD, keys.GUARD)),
     pack_command(("HSTRLEN", keys.VERSIONS, keys.GUARD)),
@@ -84,10 +82,9 @@ class Mirror(Walks):
                 _HOW_MANY_ONLINE,
                 _count(keys.ONLINE, floor),
                 _count(keys.AVAILABLE, floor),
-                _GUARD_OF_ONLINE,
                 _GUARD_OF_AVAILABLE,
             )
-            self._whole(guards[:2])
+            self._whole(guards[:1])
             if await self._holds(floor, now):
                 return Counts(online - 1, reachable, available, source="mirror")
         raise MirrorUnavailable("its clock jumps")
@@ -213,5 +210,5 @@ class Mirror(Walks):
 
 
 def _count(key: str, floor: int) -> bytes:
-    packed: bytes = pack_command(("ZCOUNT", key, f"({floor}", "+inf"))
+    packed: bytes = pack_command(("ZCOUNT", key, f"({floor}", "(+inf"))
     return packed

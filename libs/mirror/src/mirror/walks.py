@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from typing import Final, TypeVar
 from uuid import UUID
 
-from mirror import keys, scripts
+from mirror import scripts
 from mirror.asking import Asking
 from mirror.values import BeatCursor, BeatPage, StaleMitra, StalePage
 
 T = TypeVar("T")
 
 _ASK: Final = 1000  # ids per command
-_GUARD: Final = keys.GUARD.encode()
+_NONE: Final = (None, b"guarded")  # a mitra without a load; the guard
 
 
 class Walks(Asking):
@@ -61,10 +61,10 @@ class Walks(Asking):
     async def loads(self) -> dict[int, int]:
         """Return how many of those online hold 0, 1, 2 … slots; grows with how many there are."""
         found: Counter[int] = Counter()
-        start = 1
+        start = 0
         while True:
             _, loads = await self._run(scripts.LOADS, start, start + _ASK - 1)
-            found.update(load_of(load)[0] for load in loads if load is not None)
+            found.update(load_of(load)[0] for load in loads if load not in _NONE)
             if len(loads) < _ASK:
                 return dict(sorted(found.items()))
             start += _ASK
@@ -72,7 +72,7 @@ class Walks(Asking):
     def _grace(self, silence_ended: bytes | None, newest: Sequence[bytes], now: int) -> int:
         assert self.sentinel.seed is not None
         ended = 0 if silence_ended is None else int(silence_ended)
-        silent_since = 0 if newest[0] == _GUARD else int(newest[1]) + self._limits.gap_ms
+        silent_since = int(newest[1]) + self._limits.gap_ms if len(newest) == 4 else 0
         started = silent_since if now > silent_since else 0
         return max(self.sentinel.seed.since_ms, ended, started) + self._limits.grace_ms
 

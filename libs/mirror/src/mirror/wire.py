@@ -69,21 +69,12 @@ class Wire(asyncio.Protocol):
                 return
             if replies := self._pending[0][2]:
                 self._got.append(reply)
-                if len(self._got) < replies:
-                    continue
-                reply, self._got = self._got, []
-            self._settle(self._pending.popleft()[1], reply)
-
-    @staticmethod
-    def _settle(future: "asyncio.Future[Reply]", reply: Reply) -> None:
-        if future.done():
-            return
-        several = reply if isinstance(reply, list) else (reply,)
-        error = next((one for one in several if isinstance(one, ReplyError)), None)
-        if error is None:
-            future.set_result(reply)
-        else:
-            future.set_exception(error)
+                if len(self._got) == replies:
+                    got, self._got = self._got, []
+                    errors = [one for one in got if isinstance(one, ReplyError)]
+                    _settle(self._pending.popleft()[1], errors[0] if errors else got)
+            else:
+                _settle(self._pending.popleft()[1], reply)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell everybody who waits."""
@@ -122,3 +113,12 @@ class Wire(asyncio.Protocol):
                 future.set_exception(WireLost(reason))
         self._pending.clear()
         self._on_lost(self, reason)
+
+
+def _settle(future: "asyncio.Future[Reply]", reply: Reply) -> None:
+    if future.done():
+        return
+    if isinstance(reply, ReplyError):
+        future.set_exception(reply)
+    else:
+        future.set_result(reply)

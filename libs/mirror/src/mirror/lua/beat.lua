@@ -10,14 +10,14 @@ local ids = {'guard'}
 for i = 4, #ARGV, 2 do ids[#ids + 1] = ARGV[i] end
 local count = #ids - 1
 local barred, refused = server.call('SMISMEMBER', KEYS[4], unpack(ids)), false
-if barred[1] == 0 or not server.call('ZSCORE', KEYS[2], 'guard')
+local newest = server.call('ZRANGE', KEYS[2], -2, -1, 'WITHSCORES')
+if barred[1] == 0 or newest[#newest - 1] ~= 'guard'
   or not server.call('ZSCORE', KEYS[3], 'guard') then
   return {seed}
 end
 for i = 2, #ids do
   if barred[i] == 1 then refused = true end
 end
-local newest = server.call('ZRANGE', KEYS[2], -1, -1, 'WITHSCORES')
 local moved = 0
 if not refused then
   moved = server.call('ZADD', KEYS[2], 'XX', 'GT', 'CH', unpack(ARGV, 3))
@@ -37,7 +37,7 @@ else
 end
 -- Somebody was online and nobody was heard for too long: beats were lost, or went to Postgres.
 -- (A score of 0: whoever was online was deactivated.)
-if moved > 0 and newest[1] ~= 'guard' and newest[2] ~= '0'
+if moved > 0 and #newest == 4 and newest[2] ~= '0'
   and ARGV[2] - newest[2] > tonumber(ARGV[1]) then
   server.call('SET', KEYS[5], ARGV[2])
 end

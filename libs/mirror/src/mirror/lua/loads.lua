@@ -1,6 +1,6 @@
 -- KEYS seed online load
 -- ARGV first and last rank
--- Returns the seed and load/capacity of each mitra online in this range of ranks, where rank 0 is
+-- Returns the seed and load/capacity of each online in this range of ranks, the last of all being
 -- the guard; the seed alone where a guard is missing.
 local seed = server.call('GET', KEYS[1])
 if not seed then return false end

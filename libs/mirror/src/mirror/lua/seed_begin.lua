@@ -15,16 +15,16 @@ local sound = there('ZSCORE', KEYS[2], 'guard') and there('ZSCORE', KEYS[3], 'gu
   and there('SISMEMBER', KEYS[4], 'guard') and there('HEXISTS', KEYS[5], 'guard')
   and there('HEXISTS', KEYS[6], 'guard')
 if sound then
-  local newest = server.call('ZRANGE', KEYS[2], -1, -1, 'WITHSCORES')
-  sound = tonumber(newest[2]) <= now + tonumber(ARGV[3])
+  local newest = server.call('ZRANGE', KEYS[2], -2, -1, 'WITHSCORES')
+  sound = #newest == 2 or tonumber(newest[2]) <= now + tonumber(ARGV[3])
 end
 if not sound then
   server.call('UNLINK', unpack(KEYS, 2))
-  server.call('ZADD', KEYS[2], '-inf', 'guard')
-  server.call('ZADD', KEYS[3], '-inf', 'guard')
+  server.call('ZADD', KEYS[2], '+inf', 'guard')
+  server.call('ZADD', KEYS[3], '+inf', 'guard')
   server.call('SADD', KEYS[4], 'guard')
-  server.call('HSET', KEYS[5], 'guard', '0/0')
-  server.call('HSET', KEYS[6], 'guard', '0.0')
+  server.call('HSET', KEYS[5], 'guard', 'guarded')
+  server.call('HSET', KEYS[6], 'guard', 'guarded')
 end
 server.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return {now, sound and 0 or 1}
