@@ -59,7 +59,10 @@ def main() -> int:
     try:
         lines = asyncio.run(_run(rig, chosen))
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if options.keep:
+            _say(f"logs and data are in {folder}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
     shown = [line for line in lines if not wanted or line.goal in wanted]
     sys.stdout.write(_render(shown, json=options.json) + "\n")
     return int(any(line.missed for line in shown))
@@ -103,6 +106,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", default="", metavar="G8,G9", help="measure only these goals")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="paired rounds (default 5)")
+    parser.add_argument("--keep", action="store_true", help="leave logs and data behind")
     return parser.parse_args()
 
 

@@ -12,6 +12,8 @@ from typing import Any
 from tests.bench.measure import cpu_ns
 from tests.bench.rig import Rig
 
+from temani.process import Process
+
 _ANSWER_SECONDS = 90.0
 
 
@@ -30,24 +32,19 @@ class Cost:
 class Load:
     """Connections to one port, opened once; `go` asks in a closed loop over all of them."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], asked: Process) -> None:
         self._process = process
+        self._asked = asked
         self.opened_in = 0.0
 
     @classmethod
-    async def open(cls, rig: Rig, name: str, plan: Mapping[str, Any]) -> "Load":
-        """Open the connections of a plan (see load.py)."""
+    async def open(cls, rig: Rig, name: str, plan: Mapping[str, Any], asked: Process) -> "Load":
+        """Open the connections of a plan (see load.py) to the program `asked`."""
         file = rig.folder / f"{name}.plan"
         file.write_text(json.dumps(plan), encoding="utf-8")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.bench.load", str(file)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        load = cls(process)
+        load = cls(_start(file), asked)
         rig.on_close(load.close)
-        rig.pin(process.pid, tested=False)
+        rig.pin(load._process.pid, tested=False)
         load.opened_in = float((await load._answer())["seconds"])
         return load
 
@@ -75,6 +72,9 @@ class Load:
         self._process.kill()
         await asyncio.to_thread(self._process.communicate)
 
+    def _failed(self, why: str) -> LoadFailed:
+        return LoadFailed("\n".join([why, f"{self._asked.name}:", *self._asked.last_lines(8)]))
+
     async def _tell(self, command: str) -> dict[str, Any]:
         assert self._process.stdin is not None
         self._process.stdin.write(f"{command}\n".encode())
@@ -88,12 +88,21 @@ class Load:
                 line = await asyncio.to_thread(self._process.stdout.readline)
         except TimeoutError:
             self._process.kill()  # the thread that reads ends with it
-            raise LoadFailed("no answer in time") from None
+            raise self._failed("no answer in time") from None
         if not line:
             _, said = await asyncio.to_thread(self._process.communicate)
-            raise LoadFailed(said.decode()[-300:])
+            raise self._failed(said.decode()[-300:])
         answer: dict[str, Any] = json.loads(line)
         return answer
+
+
+def _start(plan: Path) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.bench.load", str(plan)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 def tokens_file(folder: Path, name: str, tokens: Sequence[str]) -> str:

@@ -76,7 +76,7 @@ def as_json(line: Line) -> str:
 
 
 def _number(value: float, unit: str) -> str:
-    if unit in {"wrong", "rows"}:
+    if unit in {"wrong", "rows", "looks", "beats"}:
         return f"{value:.0f} {unit}"
     digits = 3 if abs(value) < 0.1 else 2 if abs(value) < 100 else 0
     return f"{value:.{digits}f} {unit}" if unit != "x" else f"{value:.{digits}f}x"

@@ -10,12 +10,13 @@ import select
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import cycle
 from pathlib import Path
 from typing import Protocol
 
 _TIMEOUT_SECONDS = 20.0
+_AT_ONCE = 25
 _PONG = 0x8A
 _CLOSE, _PING, _TEXT = 0x88, 0x89, 0x81
 
@@ -135,18 +136,48 @@ class Socket:
         return more
 
 
+class Quiet:
+    """Sockets of which nothing is asked: what the server says is heard, pings are answered."""
+
+    def __init__(self, sockets: Iterable[Socket] = ()) -> None:
+        self.poll = select.epoll()
+        self.acknowledged: list[int] = []
+        self._sockets: dict[int, Socket] = {}
+        for one in sockets:
+            self.add(one)
+
+    def add(self, one: Socket) -> None:
+        """Listen to one more."""
+        self._sockets[one.socket.fileno()] = one
+        self.poll.register(one.socket, select.EPOLLIN)
+
+    def listen(self, seconds: float | None) -> list[int]:
+        """Hear what comes within a time; returns the descriptors that spoke."""
+        ready = [descriptor for descriptor, _ in self.poll.poll(seconds)]
+        self.acknowledged = [
+            descriptor
+            for descriptor in ready
+            if descriptor in self._sockets and self._sockets[descriptor].take()
+        ]
+        return ready
+
+    def close(self) -> None:
+        """Stop listening; the sockets stay open."""
+        self.poll.close()
+
+
 def main() -> None:
     """Open the connections, say so, then do what stdin says."""
     plan = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     started = time.perf_counter()
     talks = _https(plan) if plan["kind"] == "http" else _sockets(plan)
     _say({"opened": len(talks), "seconds": time.perf_counter() - started})
-    for line in sys.stdin:
+    sockets = [talk for talk in talks if isinstance(talk, Socket)]
+    while (line := _command(sockets)) != "":
         verb, *numbers = line.split()
         if verb == "go":
             _say(_closed_loop(talks, int(numbers[0])))
         else:
-            sockets = [talk for talk in talks if isinstance(talk, Socket)]
             _say(_paced(sockets, rate=float(numbers[0]), seconds=float(numbers[1])))
 
 
@@ -163,13 +194,29 @@ def _sockets(plan: dict[str, object]) -> list[Talk]:
     """Open sockets, few at a time: a server's line of waiting strangers is bounded."""
     tokens, opened = _tokens(plan)[: int(str(plan["connections"]))], []
     port, path = int(str(plan["port"])), str(plan["path"])
+    patience = float(str(plan.get("patience", _TIMEOUT_SECONDS)))
     beat, ack = str(plan["beat"]).encode(), str(plan["ack"]).encode()
-    for start in range(0, len(tokens), 50):
-        some = [Socket(port, path, token, beat, ack) for token in tokens[start : start + 50]]
+    quiet = Quiet()
+    for start in range(0, len(tokens), _AT_ONCE):
+        some = [Socket(port, path, token, beat, ack) for token in tokens[start : start + _AT_ONCE]]
         for one in some:
             one.welcome()
+            one.socket.settimeout(patience)
+            quiet.add(one)
+        quiet.listen(0)
         opened += some
+    quiet.close()
     return list(opened)
+
+
+def _command(sockets: list[Socket]) -> str:
+    """Wait for the next command, and answer pings meanwhile; empty when there is none any more."""
+    quiet = Quiet(sockets)
+    quiet.poll.register(sys.stdin, select.EPOLLIN)
+    while sys.stdin.fileno() not in quiet.listen(None):
+        pass
+    quiet.close()
+    return sys.stdin.readline()
 
 
 def _closed_loop(talks: list[Talk], count: int) -> dict[str, object]:
@@ -200,10 +247,7 @@ def _closed_loop(talks: list[Talk], count: int) -> dict[str, object]:
 
 def _paced(sockets: list[Socket], *, rate: float, seconds: float) -> dict[str, object]:
     """Send beats evenly over all sockets; returns how long each acknowledgement took, in ms."""
-    by_descriptor = {one.socket.fileno(): one for one in sockets}
-    poll = select.epoll()
-    for descriptor in by_descriptor:
-        poll.register(descriptor, select.EPOLLIN)
+    quiet = Quiet(sockets)
     asked: dict[int, float] = {}
     waits: list[float] = []
     line = cycle(sockets)
@@ -214,10 +258,10 @@ def _paced(sockets: list[Socket], *, rate: float, seconds: float) -> dict[str, o
             asked.setdefault(one.socket.fileno(), now)
             one.ask()
             due += 1 / rate
-        for descriptor, _ in poll.poll(max(0.0, due - time.perf_counter())):
-            if by_descriptor[descriptor].take() and descriptor in asked:
-                waits.append((time.perf_counter() - asked.pop(descriptor)) * 1000)
-    poll.close()
+        quiet.listen(max(0.0, due - time.perf_counter()))
+        heard = time.perf_counter()
+        waits += [(heard - asked.pop(one)) * 1000 for one in quiet.acknowledged if one in asked]
+    quiet.close()
     return {"waits_ms": waits, "unanswered": len(asked)}
 
 

@@ -101,32 +101,32 @@ class Site:
         )
         return Mitra(mitra, login, self.mint.sign(claims))
 
-    async def service(self, name: str) -> tuple[Process, int]:
+    async def service(self, name: str, *, replica: str = "one") -> tuple[Process, int]:
         """Start a service of the product, as production would; return it and its port."""
-        if name not in self._services:
+        label = f"{name}-{replica}"
+        if label not in self._services:
             self.rig.say(f"starting {name}")
             port = ports.free_port()
-            env = await self._environment(name, port)
-            process = await self.rig.start(name, python(name), port=port, env=env)
+            env = {**await self.environment(name, port), "REPLICA": label}
+            process = await self.rig.start(label, python(name), port=port, env=env)
             await self._until_ready(port)
-            self._services[name] = process, port
-        return self._services[name]
+            self._services[label] = process, port
+        return self._services[label]
 
-    async def environment(self, name: str, port: int) -> dict[str, str]:
-        """Return the environment of a program that is wired like a service."""
-        return await self._environment(name, port)
+    async def aged(self, mitras: Sequence[Mitra]) -> int:
+        """Make their last beats ten seconds older; returns since when a beat must be a new one."""
+        async with self.valkey() as client:
+            seconds, _ = await client.time()
+            before = {str(one.mitra_id): (seconds - 10) * 1000 for one in mitras}
+            for key in (keys.ONLINE, keys.AVAILABLE):
+                await client.zadd(key, before, xx=True)
+        return (int(seconds) - 5) * 1000
 
     async def unstored(self, mitras: Sequence[Mitra], *, since_ms: int) -> int:
         """Count whose beat the product has not stored since a moment on Valkey's clock."""
         async with self.valkey() as client:
             scores = await client.zmscore(keys.ONLINE, [str(one.mitra_id) for one in mitras])
         return sum(score is None or score < since_ms for score in scores)
-
-    async def valkey_ms(self) -> int:
-        """Return Valkey's time in ms."""
-        async with self.valkey() as client:
-            seconds, micros = await client.time()
-        return int(seconds) * 1000 + int(micros) // 1000
 
     async def deactivate(self, mitra: Mitra) -> None:
         """Switch a mitra off as auth does: its row, then its event; wait until it is known."""
@@ -199,7 +199,8 @@ class Site:
         await web.TCPSite(runner, ports.LOOPBACK, port).start()
         self.key_set_url = f"http://{ports.LOOPBACK}:{port}/jwks.json"
 
-    async def _environment(self, name: str, port: int) -> dict[str, str]:
+    async def environment(self, name: str, port: int) -> dict[str, str]:
+        """Return the environment of a service, or of a program that is wired like it."""
         return {
             "HTTP_HOST": ports.LOOPBACK,
             "HTTP_PORT": str(port),
@@ -210,7 +211,7 @@ class Site:
             "TOKEN_ALGORITHM": "ES256",
             "ENVIRONMENT": "production",
             "LOG_FORMAT": "json",
-            "REPLICA": f"bench-{name}",
+            "REPLICA": "lane",
             "RATE_LIMITS": _RATES,
             "PAYMENT_SERVER_KEY": "bench",
         }
@@ -223,3 +224,12 @@ class Site:
                     return answer.status == 200
 
             await eventually(ready, timeout=20)
+
+
+async def scraped(port: int) -> dict[str, float]:
+    """Return a service's metrics, by name with labels."""
+    address = f"http://{ports.LOOPBACK}:{port}/metrics"
+    async with aiohttp.ClientSession() as http, http.get(address) as answer:
+        lines = (await answer.text()).splitlines()
+    pairs = (line.rsplit(" ", 1) for line in lines if line and not line.startswith("#"))
+    return {name: float(value) for name, value in pairs}

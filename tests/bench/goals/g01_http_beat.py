@@ -1,13 +1,15 @@
 """G1-G5: a heartbeat over HTTP, on the product's own availability service."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import jwt
 from cryptography.hazmat.primitives import serialization
-from tests.bench.driving import Cost, Load, LoadFailed, tokens_file
+from tests.bench.compare import Costs
+from tests.bench.driving import Cost, Load, tokens_file
 from tests.bench.extras import Missing, c_floor, need, node_peers
 from tests.bench.lines import Line, effect
 from tests.bench.measure import median, paired, ratio, spread
@@ -53,15 +55,15 @@ class Field:
 async def measure(rig: Rig) -> list[Line]:
     """Measure all side by side, then look what the product stored."""
     field = await _field(rig)
-    since = await field.site.valkey_ms()
-    costs = await paired(
-        {name: _sample(field, runner) for name, runner in field.runners.items()},
-        rounds=rig.rounds,
-    )
-    lines = await _effects(field, PRODUCT, "G1", since)
-    lines += _of_product(field, costs)
+    samples = {
+        name: partial(_sample, field, runner, field.beaters, _BEATS)
+        for name, runner in field.runners.items()
+    }
+    costs = Costs(await paired(samples, rounds=rig.rounds), field.absent)
+    lines = await _effects(field, PRODUCT, "G1")
+    lines += _of_product(costs)
     if rig.wants("G4"):
-        lines += await _of_lane(field, costs, since)
+        lines += await _of_lane(field, costs)
     if rig.wants("G5"):
         lines += await _cold(field)
     return lines
@@ -132,98 +134,53 @@ async def _let_peer_in(field: Field) -> None:
         await client.zadd("{peer}:online", {str(one.mitra_id): 1 for one in field.beaters})
 
 
-def _sample(field: Field, runner: Runner) -> "Sample":
-    return Sample(field, runner, [one.token for one in field.beaters], _BEATS)
+async def _sample(field: Field, runner: Runner, mitras: Sequence[Mitra], count: int) -> Cost:
+    """Measure one closed loop of beats against one program, on fresh connections."""
+    rig = field.rig
+    plan = {
+        "kind": "http",
+        "port": runner.port,
+        "path": BEAT_PATH,
+        "connections": _CONNECTIONS,
+        "tokens": tokens_file(rig.folder, runner.name, [one.token for one in mitras]),
+    }
+    load = await Load.open(rig, "http", plan, runner.process)
+    try:
+        watched = {"program": runner.process.pid, "valkey": (await rig.valkey()).pid}
+        return await load.go(count, watched)
+    finally:
+        await load.close()
 
 
-class Sample:
-    """One closed loop of beats against one program."""
-
-    def __init__(self, field: Field, runner: Runner, tokens: list[str], count: int) -> None:
-        self._field = field
-        self._runner = runner
-        self._tokens = tokens
-        self._count = count
-
-    async def __call__(self) -> Cost:
-        """Open the connections, warm up with one turn, measure."""
-        rig = self._field.rig
-        plan = {
-            "kind": "http",
-            "port": self._runner.port,
-            "path": BEAT_PATH,
-            "connections": _CONNECTIONS,
-            "tokens": tokens_file(rig.folder, self._runner.name, self._tokens),
-        }
-        load = await Load.open(rig, "http", plan)
-        try:
-            watched = {"program": self._runner.process.pid, "valkey": (await rig.valkey()).pid}
-            return await load.go(self._count, watched)
-        except LoadFailed as error:
-            words = "\n".join([self._runner.name, *self._runner.process.last_lines(5), str(error)])
-            raise LoadFailed(words) from error
-        finally:
-            await load.close()
-
-
-def _program(costs: list[Cost]) -> list[float]:
-    return [cost.micros["program"] for cost in costs]
-
-
-def _compare(
-    field: Field,
-    costs: Mapping[str, list[Cost]],
-    goal: str,
-    top: str,
-    bottom: str,
-    bound: float | None,
-) -> Line:
-    """Return the line of one paired ratio of CPU time."""
-    what = f"{top}: CPU per beat / {bottom}"
-    for name in (top, bottom):
-        if name in field.absent:
-            return Line(goal, what, None, bound, skipped=field.absent[name])
-    tops, bottoms = _program(costs[top]), _program(costs[bottom])
-    note = f"{median(tops):.1f} / {median(bottoms):.1f} us, {spread(tops, bottoms)}"
-    return Line(goal, what, ratio(tops, bottoms), bound, note=note)
-
-
-def _of_product(field: Field, costs: Mapping[str, list[Cost]]) -> list[Line]:
-    lines = [
-        _compare(field, costs, "G1", PRODUCT, EMPTY, 1.5),
-        _compare(field, costs, "G2", PRODUCT, ORIGINAL, 1.15),
-        _compare(field, costs, "G3", PRODUCT, NAIVE, 0.25),
+def _of_product(costs: Costs) -> list[Line]:
+    return [
+        costs.line("G1", PRODUCT, EMPTY, bound=1.5),
+        costs.line("G2", PRODUCT, ORIGINAL, bound=1.15),
+        costs.line("G3", PRODUCT, NAIVE, bound=0.25),
+        costs.line("G3", PRODUCT, ORIGINAL, bound=0.75, of="valkey"),
     ]
-    what = f"Valkey's CPU per beat / {ORIGINAL}"
-    if ORIGINAL in field.absent:
-        return [*lines, Line("G3", what, None, 0.75, skipped=field.absent[ORIGINAL])]
-    ours = [cost.micros["valkey"] for cost in costs[PRODUCT]]
-    theirs = [cost.micros["valkey"] for cost in costs[ORIGINAL]]
-    note = f"{median(ours):.1f} / {median(theirs):.1f} us, {spread(ours, theirs)}"
-    return [*lines, Line("G3", what, ratio(ours, theirs), 0.75, note=note)]
 
 
-async def _of_lane(field: Field, costs: Mapping[str, list[Cost]], since: int) -> list[Line]:
+async def _of_lane(field: Field, costs: Costs) -> list[Line]:
     lines = [
-        _compare(field, costs, "G4", LANE, ORIGINAL, 0.35),
-        _compare(field, costs, "G4", LANE, STRONGEST, 0.5),
-        _compare(field, costs, "G4", LANE, FLOOR, 2.5),
-        _compare(field, costs, "G4", PRODUCT, STRONGEST, None),
+        costs.line("G4", LANE, ORIGINAL, bound=0.35),
+        costs.line("G4", LANE, STRONGEST, bound=0.5),
+        costs.line("G4", LANE, FLOOR, bound=2.5),
+        costs.line("G4", PRODUCT, STRONGEST, bound=None),
     ]
     if LANE in field.absent:
         return lines
-    return [*await _effects(field, LANE, "G4", since), *lines]
+    return [*await _effects(field, LANE, "G4"), *lines]
 
 
-async def _effects(field: Field, name: str, goal: str, since: int) -> list[Line]:
+async def _effects(field: Field, name: str, goal: str) -> list[Line]:
     """Check that beats are stored and that a deactivated mitra's is refused and leaves no trace.
 
     Figures of a program that fails here are worth nothing: its lines fail the run.
     """
     runner, site = field.runners[name], field.site
-    if name != PRODUCT:  # the product's own rounds are over; whoever beats now beats through this
-        since = await site.valkey_ms()
-        await _sample(field, runner)()
+    since = await site.aged(field.beaters)
+    await _sample(field, runner, field.beaters, 2 * len(field.beaters))
     stored = await site.unstored(field.beaters, since_ms=since)
     out = field.beaters.pop()
     before = await site.beat(runner.port, out.token)
@@ -243,11 +200,10 @@ async def _cold(field: Field) -> list[Line]:
     extra, verifies = [], []
     for _ in range(field.rig.rounds):
         fresh = [field.site.invite(like=one) for one in field.beaters * 2][:_COLD]
-        tokens = [one.token for one in fresh]
-        cold = await Sample(field, runner, tokens, _COLD)()
-        warm = await Sample(field, runner, tokens, _COLD)()
+        cold = await _sample(field, runner, fresh, _COLD)
+        warm = await _sample(field, runner, fresh, _COLD)
         extra.append(cold.micros["program"] - warm.micros["program"])
-        verifies.append(_verify_micros(field, tokens[:_VERIFIES]))
+        verifies.append(_verify_micros(field, [one.token for one in fresh[:_VERIFIES]]))
     note = f"{median(extra):.0f} / {median(verifies):.0f} us, {spread(extra, verifies)}"
     what = "a token's first beat minus a later one / one PyJWT verify (ES256)"
     return [Line("G5", what, ratio(extra, verifies), 1.2, note=note)]

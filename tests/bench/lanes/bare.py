@@ -15,7 +15,13 @@ from tests.bench.lanes.gate import Gate, Refused, open_gate
 from common.runner import Runner
 from mirror import BeatOutcome
 
-_REASONS = {401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 429: "Too Many Requests"}
+_REASONS = {
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    429: "Too Many Requests",
+    503: "Service Unavailable",
+}
 _PATH = b"/api/mitra/status/heartbeat"
 
 

@@ -1,6 +1,7 @@
 """What both lanes share: the product's own checks, with what they found remembered for a while."""
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,14 +9,15 @@ from typing import Final
 from uuid import UUID
 
 from availability.settings import Settings
+from common import log
 from common.bus import Bus
 from common.clock import Clock, SystemClock
-from common.db import Database
+from common.db import Database, Unavailable
 from common.limits import Limiter
 from common.revocation import GOOD_SECONDS, LoginRevoked, Revocations
 from common.runner import Runner
 from common.settings import load_settings
-from common.tokens import Caller, TokenInvalid, Verifier, build_verifier
+from common.tokens import Caller, KeysUnavailable, TokenInvalid, Verifier, build_verifier
 from mirror import BeatOutcome, Limits, MirrorKit, MirrorUnavailable, open_mirror
 
 _MOST_KNOWN: Final = 20_000
@@ -86,6 +88,14 @@ class Gate:
 
     async def admit(self, token: str) -> Known:
         """Verify a token as every route does, and remember it. Raises Refused."""
+        caller = await self._checked(token)
+        known = self._remembered(caller)
+        self._known[token] = known
+        while len(self._known) > _MOST_KNOWN:
+            self._known.popitem(last=False)
+        return known
+
+    async def _checked(self, token: str) -> Caller:
         try:
             caller = await self._verifier.verify(token)
             if caller.role != "mitra":
@@ -93,11 +103,9 @@ class Gate:
             await self._revocations.check(caller)
         except (TokenInvalid, LoginRevoked):
             raise Refused(401) from None
-        known = self._remembered(caller)
-        self._known[token] = known
-        while len(self._known) > _MOST_KNOWN:
-            self._known.popitem(last=False)
-        return known
+        except (KeysUnavailable, Unavailable):
+            raise Refused(503) from None
+        return caller
 
     def is_revoked(self, login_id: UUID) -> bool:
         """Whether this login was ended; a push away from true."""
@@ -156,7 +164,9 @@ class Gate:
 async def open_gate(runner: Runner) -> tuple[Gate, Settings]:
     """Connect as the service does, with its environment."""
     settings, clock = load_settings(Settings), SystemClock()
-    db = await Database.connect(settings.database_url, name="lane", max_size=4)
+    log.configure("lane", level=settings.log_level, fmt=settings.log_format)
+    logging.getLogger("picows").setLevel(logging.ERROR)
+    db = await Database.connect(settings.database_url, name="lane")
     runner.on_stop(db.close)
     bus = await Bus.connect(settings.nats_url, name="lane", runner=runner)
     kit = await open_mirror(settings.valkey_url, db, runner, clock, Limits())

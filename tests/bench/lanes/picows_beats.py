@@ -5,6 +5,7 @@ It has no state frame, no ids in answers, no queue for slow readers and no token
 
 import gc
 import json
+import logging
 import sys
 
 import picows
@@ -16,6 +17,7 @@ from mirror import BeatOutcome
 
 _YES = b'{"type":"beat_ack","id":null,"data":{"is_online":true}}'
 _NO = b'{"type":"beat_ack","id":null,"data":{"is_online":false}}'
+_log = logging.getLogger("lane")
 _TEXT = picows.WSMsgType.TEXT
 
 
@@ -38,6 +40,7 @@ class Beating(picows.WSListener):  # type: ignore[misc] # no types in the extens
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         """Take a beat; anything else ends the socket."""
         if frame.msg_type != _TEXT or self._known is None:
+            _log.warning("closed by a frame of type %s", frame.msg_type)
             transport.disconnect()
         elif self._echo:
             transport.send(_TEXT, _YES)
@@ -49,7 +52,8 @@ class Beating(picows.WSListener):  # type: ignore[misc] # no types in the extens
     async def _admit(self) -> None:
         try:
             self._known = await self._gate.admit(self._token)
-        except Refused:
+        except Refused as error:
+            _log.warning("refused with %s", error)
             self._transport.disconnect()
 
     def _done(self, outcome: BeatOutcome | None) -> None:

@@ -1,0 +1,28 @@
+"""Ratios of what two programs cost in the same rounds, as lines."""
+
+from collections.abc import Mapping, Sequence
+
+from tests.bench.driving import Cost
+from tests.bench.lines import Line
+from tests.bench.measure import median, ratio, spread
+
+
+class Costs:
+    """What every program cost in each round, and why some did not take part."""
+
+    def __init__(self, found: Mapping[str, Sequence[Cost]], absent: Mapping[str, str]) -> None:
+        self._found = found
+        self._absent = absent
+
+    def line(
+        self, goal: str, top: str, bottom: str, *, bound: float | None, of: str = "program"
+    ) -> Line:
+        """Return the line of one paired ratio of CPU time; `of` names the process that counts."""
+        what = f"{top} / {bottom}: CPU per beat" + ("" if of == "program" else f" in {of}")
+        for name in (top, bottom):
+            if name in self._absent:
+                return Line(goal, what, None, bound, skipped=self._absent[name])
+        tops = [cost.micros[of] for cost in self._found[top]]
+        bottoms = [cost.micros[of] for cost in self._found[bottom]]
+        note = f"{median(tops):.1f} / {median(bottoms):.1f} us, {spread(tops, bottoms)}"
+        return Line(goal, what, ratio(tops, bottoms), bound, note=note)
