@@ -14,7 +14,7 @@ from temani.servers import Nats, Postgres, Valkey
 
 # The longest first: the runs with faults, then everything that shares one running stack.
 FAULTS = "tests/chaos/"
-ON_THE_STACK = ("tests/e2e/", "tests/contract/test_fuzz.py")
+ON_THE_STACK = ("tests/e2e/", "tests/contract/test_fuzz.py", "tests/browser/")
 
 
 class ByFile(LoadScopeScheduling):

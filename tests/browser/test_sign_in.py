@@ -1,0 +1,142 @@
+"""At the door: who gets in, what is kept of it, and how it ends."""
+
+import json
+from collections.abc import Awaitable, Callable
+
+import pytest
+from playwright.async_api import Request, Route
+from tests.browser.desk import Desk, eventually
+from tests.e2e.person import Person, Refused
+from tests.e2e.stack import Stack
+
+pytestmark = pytest.mark.e2e
+
+OpenDesk = Callable[..., Awaitable[Desk]]
+KEPT = "JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])"
+
+
+async def test_a_wrong_password_is_refused_in_words(desk: OpenDesk) -> None:
+    """The page says what to do, in the language chosen, and the cursor is where one types again."""
+    page = await desk()
+    page.refusals_are_expected = True
+
+    await page.sign_in(password="not the password at all")
+
+    problem = page.page.locator("#sign-in-problem")
+    await eventually(problem, "E-mail and password do not fit")
+    assert await page.page.evaluate("document.activeElement.id") == "password"
+    assert await page.page.locator("#desk").is_hidden()
+    await page.page.get_by_role("button", name="Bahasa Indonesia").click()
+    await eventually(problem, "Email dan kata sandi tidak cocok")
+
+
+async def test_nothing_is_sent_while_something_is_missing(desk: OpenDesk) -> None:
+    """An empty field is named before anybody is asked."""
+    page = await desk()
+    asked: list[str] = []
+    page.page.on("request", lambda request: asked.append(request.method))
+
+    await page.page.get_by_role("button", name="Sign in").click()
+
+    await eventually(page.page.locator("#sign-in-problem"), "Please type both")
+    assert asked == []
+
+
+async def test_a_login_lives_in_the_page_only(desk: OpenDesk, stack: Stack) -> None:
+    """No storage holds a token, and a reload forgets it; the password left the form."""
+    page = await desk()
+    answers: list[str] = []
+
+    async def heard(request: Request) -> None:
+        if request.url.endswith("/login"):
+            response = await request.response()
+            answers.append(await response.text() if response else "")
+
+    page.page.on("requestfinished", heard)
+    await page.enter()
+    tokens = json.loads(answers[0])
+
+    kept = await page.page.evaluate(KEPT)
+    assert tokens["access_token"] not in kept
+    assert tokens["refresh_token"] not in kept
+    assert await page.page.input_value("#password") == ""
+    await page.page.reload()
+    await page.page.locator("#sign-in").wait_for()
+    assert await page.page.locator("#desk").is_hidden()
+
+
+async def test_signing_out_ends_the_login(desk: OpenDesk, stack: Stack, operator: Person) -> None:
+    """After it the numbers are gone from the page, and the token is worth nothing."""
+    page = await desk()
+    sent: list[str] = []
+    page.page.on("request", lambda each: sent.append(each.headers.get("authorization", "")))
+    await page.enter()
+
+    await page.button("Sign out").click()
+    await page.page.locator("#sign-in").wait_for()
+
+    assert await page.page.locator("#numbers").inner_text() == ""
+    operator.token = sent[-1].removeprefix("Bearer ")
+    with pytest.raises(Refused, match="login_revoked"):
+        await operator.call("GET", "/api/control/auth/me")
+
+
+async def test_a_login_ended_elsewhere_leads_to_the_door(desk: OpenDesk, operator: Person) -> None:
+    """Who was signed out from elsewhere is told so, and what was open is closed."""
+    page = await desk()
+    await page.enter()
+    await page.page.locator("#mitras tbody button.name").first.click()
+    await page.page.locator("#drawer .checks").wait_for()
+    page.refusals_are_expected = True
+
+    await operator.call("POST", "/api/control/auth/logout", {"scope": "others"})
+
+    await eventually(page.page.locator("#sign-in-problem"), "Your login was ended from elsewhere")
+    assert await page.page.locator("dialog[open]").count() == 0
+
+
+@pytest.mark.req("AU-05")
+async def test_tokens_are_renewed_before_they_end(desk: OpenDesk) -> None:
+    """Minutes later the page has renewed its tokens, once, and goes on with the new one."""
+    page = await desk()
+    await page.page.clock.install()
+    await page.enter()
+    renewed: list[str] = []
+    asked_with: list[str] = []
+
+    def sent(request: Request) -> None:
+        if request.url.endswith("/refresh"):
+            renewed.append(request.post_data or "")
+        elif "/availability/" in request.url:
+            asked_with.append(request.headers["authorization"])
+
+    page.page.on("request", sent)
+    await page.page.clock.fast_forward(280_000)
+    async with page.page.expect_response(lambda answer: answer.url.endswith("/refresh")) as answer:
+        pass
+    token = (await (await answer.value).json())["access_token"]
+    async with page.page.expect_response(lambda answer: answer.url.endswith("/summary")):
+        pass
+
+    assert len(renewed) == 1
+    assert asked_with[-1] == f"Bearer {token}"
+
+
+async def test_a_renewal_that_fails_once_ends_nothing(desk: OpenDesk) -> None:
+    """No connection at the moment of the renewal: the page goes on and renews at the next one."""
+    page = await desk()
+    await page.page.clock.install()
+    await page.enter()
+    page.refusals_are_expected = True
+    tries: list[str] = []
+
+    async def cut_once(route: Route) -> None:
+        tries.append(route.request.url)
+        await (route.abort() if len(tries) == 1 else route.continue_())
+
+    await page.page.route("**/auth/refresh", cut_once)
+    async with page.page.expect_response(lambda answer: answer.url.endswith("/refresh")):
+        await page.page.clock.fast_forward(280_000)
+
+    assert len(tries) == 2
+    assert await page.page.locator("#desk").is_visible()
