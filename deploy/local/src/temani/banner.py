@@ -17,6 +17,7 @@ def render(state: State, *, seconds: float, moved: Mapping[str, int]) -> str:
         f"  Temani runs ({state.profile} profile, ready after {seconds:.1f} s)",
         "",
         f"  gateway        {urls['gateway']}",
+        f"  control        {urls['gateway']}/control/  (operators' page)",
         f"  inbox          {urls['inbox']}  (one-time codes, payments, faults)",
         "  API docs",
         *docs,
