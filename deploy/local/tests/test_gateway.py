@@ -240,6 +240,40 @@ async def test_the_front_page_needs_nothing_from_elsewhere(door: Door) -> None:
         assert answer.status == 200
 
 
+async def test_the_operators_page_is_served_under_its_own_policy(door: Door) -> None:
+    """It may run and draw only what lies beside it; a new release is seen at once, not mixed."""
+    async with door.http.get("/control", allow_redirects=False) as answer:
+        assert (answer.status, answer.headers["Location"]) == (301, "/control/")
+    async with door.http.get("/control/") as answer:
+        assert answer.status == 200
+        policy = answer.headers["Content-Security-Policy"]
+        assert "default-src 'none'; script-src 'self'; style-src 'self'" in policy
+        assert "unsafe" not in policy
+        assert answer.headers["Cache-Control"] == "no-cache"
+        assert answer.headers["X-Frame-Options"] == "DENY"
+    async with door.http.get("/control/app/main.js") as answer:
+        assert answer.content_type == "text/javascript"
+        tag = answer.headers["ETag"]
+    async with door.http.get("/control/app/main.js", headers={"If-None-Match": tag}) as answer:
+        assert answer.status == 304
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/control/app/"), ("GET", "/control/nothing.js"), ("POST", "/control/")],
+)
+async def test_the_operators_page_is_its_files_only(door: Door, method: str, path: str) -> None:
+    """No listing of folders, no other file, nothing but reading: else the usual 404."""
+    async with door.http.request(method, path) as answer:
+        assert answer.status == 404
+        assert (await answer.json())["code"] == "not_found"
+    reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+    writer.write(b"GET /control/../../README.md HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert b" 404 " in await reader.readline()
+    writer.close()
+    await writer.wait_closed()
+
+
 async def test_a_breaking_caller_takes_no_replica_out(door: Door) -> None:
     """Callers that leave in the middle of a body do not make the gateway shun the replica."""
     for _ in range(3):
@@ -268,3 +302,4 @@ def test_every_public_service_has_an_upstream_variable() -> None:
     for name in env.keys() - {"PATH", "HOME"}:
         assert "{$" + name in text
     assert Path(env["GATEWAY_SITE"]).is_dir()
+    assert (Path(env["GATEWAY_CONTROL"]) / "index.html").is_file()
