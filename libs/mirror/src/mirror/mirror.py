@@ -27,7 +27,7 @@ from mirror.values import (
 from mirror.walks import Walks, load_of, parts
 from mirror.wire import Argument, Reply
 
-_SLICE: Final = 200  # mitras per command that writes: no command may hold Valkey for 5 ms
+_SLICE: Final = 100  # mitras per command that writes: no command may hold Valkey for 5 ms
 _ASK: Final = 1000  # ids per command that reads
 BEAT_BATCH: Final = 1000
 _OUTCOMES: Final = {

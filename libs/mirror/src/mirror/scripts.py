@@ -29,7 +29,6 @@ _FACTS = (keys.ONLINE, keys.AVAILABLE, keys.DEACTIVATED, keys.LOAD, keys.VERSION
 
 APPLY: Final = _script("apply", *_FACTS)
 FORGET: Final = _script("forget", *_FACTS)
-KNOWN: Final = _script("known", *_FACTS)
 BEAT: Final = _script("beat", keys.SEED, keys.ONLINE, keys.AVAILABLE, keys.DEACTIVATED, keys.INTAKE)
 STALE: Final = _script("stale", keys.SEED, keys.ONLINE, keys.VERSIONS, keys.INTAKE)
 BEATS: Final = _script("beats", keys.SEED, keys.ONLINE)
@@ -42,7 +41,6 @@ SNAPSHOT: Final = _script("snapshot", keys.SNAPSHOT)
 ALL: Final = (
     APPLY,
     FORGET,
-    KNOWN,
     BEAT,
     STALE,
     BEATS,
