@@ -53,6 +53,14 @@ _INTERVALS = """
 INSERT INTO availability.online_intervals (mitra_id, started_at)
 SELECT m, now() FROM unnest($1::uuid[]) AS u (m)
 """
+_AGE = """
+UPDATE availability.mitra_status SET last_heartbeat_at = to_timestamp($2)
+WHERE mitra_id = ANY ($1::uuid[])
+"""
+_BEATEN = """
+SELECT mitra_id FROM availability.mitra_status
+WHERE is_online AND mitra_id = ANY ($1::uuid[]) AND last_heartbeat_at >= to_timestamp($2)
+"""
 _DEACTIVATE = """
 UPDATE auth.mitras SET is_active = false, version = version + 1, deactivated_at = now()
 WHERE mitra_id = $1
@@ -120,13 +128,25 @@ class Site:
             before = {str(one.mitra_id): (seconds - 10) * 1000 for one in mitras}
             for key in (keys.ONLINE, keys.AVAILABLE):
                 await client.zadd(key, before, xx=True)
+        async with self._database.admin() as admin:
+            await admin.execute(_AGE, list(before), seconds - 10)
         return (int(seconds) - 5) * 1000
 
     async def unstored(self, mitras: Sequence[Mitra], *, since_ms: int) -> int:
-        """Count whose beat the product has not stored since a moment on Valkey's clock."""
+        """Count whose beat the product has stored nowhere since a moment, in ms.
+
+        A beat is in the mirror, or in Postgres when the mirror was too slow to take it.
+        """
+        ids = [str(one.mitra_id) for one in mitras]
         async with self.valkey() as client:
-            scores = await client.zmscore(keys.ONLINE, [str(one.mitra_id) for one in mitras])
-        return sum(score is None or score < since_ms for score in scores)
+            scores = await client.zmscore(keys.ONLINE, ids)
+        async with self._database.admin() as admin:
+            rows = await admin.fetch(_BEATEN, ids, since_ms / 1000)
+        written = {str(row["mitra_id"]) for row in rows}
+        return sum(
+            (score is None or score < since_ms) and mitra not in written
+            for mitra, score in zip(ids, scores, strict=True)
+        )
 
     async def deactivate(self, mitra: Mitra) -> None:
         """Switch a mitra off as auth does: its row, then its event; wait until it is known."""

@@ -72,6 +72,8 @@ class Gate:
         self._answers: list[Done] = []
         self._scheduled = False
         self._in_flight = 0
+        # A crowd at the door would empty the pool of connections, which counts as Valkey's failure.
+        self._asking = asyncio.Semaphore(4)
         revocations.on_revoked(self._revoked.add)
 
     def known(self, token: str) -> Known | None:
@@ -100,7 +102,8 @@ class Gate:
             caller = await self._verifier.verify(token)
             if caller.role != "mitra":
                 raise Refused(403)
-            await self._revocations.check(caller)
+            async with self._asking:
+                await self._revocations.check(caller)
         except (TokenInvalid, LoginRevoked):
             raise Refused(401) from None
         except (KeysUnavailable, Unavailable):
