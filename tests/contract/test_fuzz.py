@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.person import Person, Where
+from tests.e2e.service import open_for_all
 from tests.e2e.stack import Stack
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,6 +48,13 @@ async def tokens(stack: Stack) -> dict[str, str]:
     return found
 
 
+async def leave_open(stack: Stack) -> None:
+    """Open the service again: calls at random may have closed it for everybody."""
+    async with Person.at(Where(stack.gateway, stack.devproviders)) as operator:
+        await operator.sign_in_by_password(stack.operator_email, stack.operator_password)
+        await open_for_all(operator)
+
+
 @pytest.mark.e2e
 @pytest.mark.req("OP-07", "OP-09")
 @pytest.mark.timeout(180)
@@ -69,13 +77,16 @@ async def test_no_call_gets_an_answer_that_the_contract_does_not_name(
         "SCHEMATHESIS_HOOKS": "tests.contract.fuzz_hooks",
         "PYTHONPATH": str(ROOT),
     }
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        cwd=ROOT,
-        env=environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output, _ = await process.communicate()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            cwd=ROOT,
+            env=environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await process.communicate()
+    finally:
+        await leave_open(stack)
 
     assert process.returncode == 0, output.decode()[-12_000:]
