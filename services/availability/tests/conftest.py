@@ -39,10 +39,9 @@ async def stage(stage_database: TestDatabase, valkey_url: str) -> TestDatabase:
     await admin.execute(
         "TRUNCATE availability.mitra_status, availability.online_intervals, availability.leases,"
         " availability.fences, availability.mirror_drift, availability.mirror_looks,"
-        " availability.reseeds,"
+        " availability.reseeds, availability.dead_letters,"
         " availability.outbox, availability.inbox, auth.people, chat.loads"
     )
-    await admin.execute("DELETE FROM availability.service_versions WHERE version > 1")
     await admin.close()
     raw = valkey_client.Valkey.from_url(valkey_url)
     await raw.flushall()

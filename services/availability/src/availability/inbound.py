@@ -25,8 +25,8 @@ class StaleItem(Heard):
     """A mitra whose beats ceased, as the sweep saw her."""
 
     mitra_id: UUID
-    status_version: int
-    seen_at_ms: int
+    status_version: int = Field(ge=0, lt=2**63)
+    seen_at_ms: int = Field(ge=0, lt=2**63)
 
 
 class MarkOffline(Heard):
