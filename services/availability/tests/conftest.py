@@ -42,6 +42,7 @@ async def stage(stage_database: TestDatabase, valkey_url: str) -> TestDatabase:
         " availability.reseeds, availability.dead_letters,"
         " availability.outbox, availability.inbox, auth.people, chat.loads"
     )
+    await admin.execute("DELETE FROM availability.service_versions WHERE version > 1")
     await admin.close()
     raw = valkey_client.Valkey.from_url(valkey_url)
     await raw.flushall()
