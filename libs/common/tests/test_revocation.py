@@ -200,10 +200,35 @@ async def test_what_cannot_be_seen_is_not_ended(stage: Stage) -> None:
     assert ended == []
 
 
+async def test_whoever_calls_often_is_asked_about_beside_the_others(stage: Stage) -> None:
+    """A login in use is asked about in the pass, so none of its calls waits for an answer."""
+    caller = stage.caller()
+    await stage.revocations.check(caller)
+    stage.clock.advance(20)
+    await stage.revocations.recheck()
+    stage.clock.advance(20)
+    stage.db.away = True
+
+    assert stage.revocations.vouches_for(caller)
+    stage.clock.advance(10)
+    assert not stage.revocations.vouches_for(caller)
+
+
+async def test_nobody_vouches_for_a_revoked_login(stage: Stage) -> None:
+    """A login that has ended is not known to be good, however lately it was asked about."""
+    caller = stage.caller()
+    await stage.revocations.check(caller)
+    known = stage.revocations.vouches_for(caller)
+    stage.revocations.revoke([caller.login_id])
+
+    assert (known, stage.revocations.vouches_for(caller)) == (True, False)
+
+
 async def test_memory_ends_with_the_tokens(stage: Stage) -> None:
     """Revocations are forgotten when no token of theirs can be alive."""
     stage.revocations.revoke([new_id()])
     await stage.revocations.check(stage.caller())
+    await stage.revocations.recheck()
     stage.clock.advance(revocation.REMEMBER_SECONDS + 1)
     await stage.revocations.recheck()
 

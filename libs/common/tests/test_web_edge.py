@@ -231,7 +231,8 @@ async def test_a_bug_is_logged_with_its_traceback(client: Client) -> None:
     with structlog.testing.capture_logs() as lines:
         await client.get("/api/fail/bug", headers={"X-Request-ID": "trace-me"})
 
-    assert [line["exc_info"] for line in lines if line["event"] == "request_failed"] == [True]
+    (failed,) = [line for line in lines if line["event"] == "request_failed"]
+    assert failed["exc_info"] is ERRORS["bug"]
     (line,) = [line for line in lines if line["event"] == "request"]
     assert (line["route"], line["status"], line["problem"]) == ("/api/fail/{how}", 500, "internal")
 

@@ -48,14 +48,15 @@ class Gcra:
 
     def ask(self, key: str) -> float:
         """Take one cell; return 0, or the seconds to wait when there is none."""
-        now = self._clock.monotonic()
-        arrival = max(self._arrivals.get(key, now), now)
+        now, arrivals = self._clock.monotonic(), self._arrivals
+        arrival = arrivals.get(key, now)
+        arrival = max(arrival, now)
         wait = arrival - self._tolerance - now
         # Floats: a caller that waited exactly as told must not be refused for a nanosecond.
         if wait > 1e-9:
             return wait
-        self._arrivals[key] = arrival + self._interval
-        self._arrivals.move_to_end(key)
+        arrivals[key] = arrival + self._interval
+        arrivals.move_to_end(key)
         self._forget(now)
         return 0.0
 

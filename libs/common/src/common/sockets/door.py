@@ -19,7 +19,6 @@ from common.sockets.registry import Registry
 from common.tokens import Caller, Verifier
 from common.web import problems
 from common.web.address import client_ip
-from common.web.app import TRUSTED_HOPS
 
 closes = Counter("ws_close_total", "Sockets that ended", ["service", "code"])
 log = get_logger("socket")
@@ -132,4 +131,4 @@ class Door:
 
 
 def _address(request: web.Request) -> str:
-    return address_key(client_ip(request, trusted_hops=request.app[TRUSTED_HOPS]))
+    return address_key(client_ip(request))

@@ -89,6 +89,10 @@ class FakeRevocations:
         if self.error is not None:
             raise self.error
 
+    def vouches_for(self, caller: Caller) -> bool:
+        """Tell whether check() would pass."""
+        return caller.login_id not in self.revoked and self.error is None
+
     def on_revoked(self, callback: Callable[[UUID], None]) -> None:
         """Call back for each login that ends."""
         self._callbacks.append(callback)

@@ -1,6 +1,6 @@
 """Why a token is not accepted, and who asks when it is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar, Literal
 from uuid import UUID
@@ -40,3 +40,9 @@ class Caller:
     audience: str
     expires_at: datetime
     generation: int
+    rate_key: str = field(init=False, repr=False, compare=False)
+    """Under which name her requests are counted; made once, as it is needed with each."""
+
+    def __post_init__(self) -> None:
+        """Make the name."""
+        object.__setattr__(self, "rate_key", f"user:{self.user_id}")

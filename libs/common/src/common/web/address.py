@@ -4,12 +4,15 @@ import ipaddress
 
 from aiohttp import web
 
+TRUSTED_HOPS = web.AppKey("trusted_hops", int)
 
-def client_ip(request: web.Request, *, trusted_hops: int) -> str:
+
+def client_ip(request: web.Request) -> str:
     """Return the client's address: so many entries from the right of X-Forwarded-For.
 
     Everything further left was written by the client itself and is believed by nobody.
     """
+    trusted_hops = request.app[TRUSTED_HOPS]
     peer = request.remote or "unknown"
     if trusted_hops == 0:
         return peer

@@ -1,32 +1,26 @@
 """The HTTP side of a service, built from its routes."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
-import structlog
 from aiohttp import web
-from pydantic import BaseModel, TypeAdapter
 
 from common import baseline
 from common.clock import Clock, SystemClock
-from common.limits import Limiter, RateLimits, address_key
-from common.log import get_logger
+from common.limits import Limiter, RateLimits
 from common.revocation import Revocations
-from common.tokens import Caller, TokenInvalid, Verifier
-from common.web import binding, docs, metrics, middlewares, problems
-from common.web.address import client_ip
-from common.web.context import Context, Reply
+from common.tokens import Verifier
+from common.web import docs, hot, metrics, middlewares, problems
+from common.web.address import TRUSTED_HOPS
+from common.web.edge import Edge
 from common.web.health import Health
 from common.web.openapi import describe
-from common.web.routes import Operation, Routes
+from common.web.routes import Routes
 
 SocketHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 HEALTH = web.AppKey("health", Health)
-TRUSTED_HOPS = web.AppKey("trusted_hops", int)
 ALLOWED_ORIGINS = web.AppKey("allowed_origins", tuple[str, ...])
-
-log = get_logger("http")
 
 
 class EdgeSettings(Protocol):
@@ -35,103 +29,6 @@ class EdgeSettings(Protocol):
     @property
     def trusted_hops(self) -> int:
         """How many gateways of ours stand in front."""
-
-
-class Edge:
-    """What every operation needs before its handler runs: who asks, and whether now."""
-
-    def __init__(
-        self,
-        *,
-        service: str,
-        trusted_hops: int,
-        verifier: Verifier | None,
-        revocations: Revocations | None,
-        limiter: Limiter,
-    ) -> None:
-        self._service = service
-        self._trusted_hops = trusted_hops
-        self._verifier = verifier
-        self._revocations = revocations
-        self._limiter = limiter
-
-    def serve(self, operation: Operation) -> SocketHandler:
-        """Return the aiohttp handler of an operation."""
-
-        async def handle(request: web.Request) -> web.StreamResponse:
-            address = client_ip(request, trusted_hops=self._trusted_hops)
-            caller = await self._admit(request, operation, address)
-            context = Context(
-                request=request,
-                request_id=request[middlewares.REQUEST_ID],
-                client_ip=address,
-                route=operation.path,
-                body=await binding.read_body(request, operation),
-                known_caller=caller,
-            )
-            result = await operation.handler(**binding.bind(request, operation, context))
-            return render(result, operation)
-
-        return handle
-
-    async def _admit(
-        self, request: web.Request, operation: Operation, address: str
-    ) -> Caller | None:
-        if operation.roles is None:
-            self._limit(operation, f"ip:{address_key(address)}")
-            return None
-        try:
-            caller = await self._identify(request)
-        except (TokenInvalid, problems.Unauthenticated):
-            # Guessing tokens is limited by address, as there is no user yet.
-            self._limit(operation, f"ip:{address_key(address)}")
-            raise
-        request[middlewares.CALLER] = caller
-        structlog.contextvars.bind_contextvars(user_id=caller.user_id)
-        self._limit(operation, f"user:{caller.user_id}")
-        if caller.role not in operation.roles:
-            raise problems.Forbidden
-        if self._revocations is not None:
-            await self._revocations.check(caller)
-        return caller
-
-    async def _identify(self, request: web.Request) -> Caller:
-        token = binding.bearer(request)
-        if token is None:
-            raise problems.Unauthenticated
-        if self._verifier is None:
-            raise problems.Internal
-        return await self._verifier.verify(token)
-
-    def _limit(self, operation: Operation, key: str) -> None:
-        wait = self._limiter.ask(operation.limit, key)
-        if wait > 0:
-            metrics.LIMITED.labels(self._service, operation.limit).inc()
-            raise problems.RateLimited(retry_after=wait)
-
-
-def render(result: object, operation: Operation) -> web.StreamResponse:
-    """Turn what a handler returned into a response."""
-    if isinstance(result, web.StreamResponse):
-        return result
-    status, headers, body = operation.status, {}, result
-    if isinstance(result, Reply):
-        status = result.status or operation.status
-        headers, body = dict(result.headers), result.body
-    if body is None:
-        return web.Response(status=status, headers=headers)
-    content_type = headers.pop("Content-Type", "application/json")
-    return web.Response(
-        status=status, body=_dump(body, operation), headers=headers, content_type=content_type
-    )
-
-
-def _dump(body: object, operation: Operation) -> bytes:
-    if isinstance(body, bytes):
-        return body
-    if isinstance(body, BaseModel):
-        return body.model_dump_json(by_alias=True).encode()
-    return TypeAdapter(operation.result_type).dump_json(cast("Any", body), by_alias=True)
 
 
 def build_app(
@@ -158,7 +55,6 @@ def build_app(
         raise ValueError("routes with roles need a verifier")
     edge = Edge(
         service=service,
-        trusted_hops=settings.trusted_hops,
         verifier=verifier,
         revocations=revocations,
         limiter=Limiter(
@@ -166,10 +62,15 @@ def build_app(
             clock=clock or SystemClock(),
         ),
     )
+    busy = [operation for operation in operations if operation.hot]
     app = web.Application(
         client_max_size=baseline.HTTP_CLIENT_MAX_SIZE,
-        middlewares=[middlewares.observe(service), middlewares.explain(statuses)],
+        middlewares=[
+            middlewares.observe(service, quiet=[operation.path for operation in busy]),
+            middlewares.explain(statuses),
+        ],
     )
+    app[hot.LANES] = [hot.Lane(edge, operation, statuses) for operation in busy]
     app[HEALTH] = health
     if replica := getattr(settings, "replica", None):
         health.facts.setdefault("replica", str(replica))

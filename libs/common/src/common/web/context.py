@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel
 
 from common.tokens import Caller
+from common.web.address import client_ip
 
 T = TypeVar("T")
 
@@ -34,16 +35,19 @@ class Reply(Generic[T]):
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """One request, as far as a handler may care."""
 
     request: web.Request
     request_id: str
-    client_ip: str
     route: str
-    body: bytes
+    body: bytes = b""
     known_caller: Caller | None = None
+
+    @property
+    def client_ip(self) -> str:
+        """Return the address that the request came from."""
+        return client_ip(self.request)
 
     @property
     def app(self) -> web.Application:

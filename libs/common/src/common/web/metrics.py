@@ -22,6 +22,23 @@ DEPENDENCY_UP = Gauge("dependency_up", "1 while the dependency answers", ["servi
 READY = Gauge("service_ready", "1 while the replica takes traffic", ["service"])
 
 
+class Ongoing:
+    """How many requests are being answered; the gauge reads it when somebody looks."""
+
+    __slots__ = ("requests",)
+
+    def __init__(self) -> None:
+        self.requests = 0
+
+
+@functools.cache
+def ongoing(service: str) -> Ongoing:
+    """Return the count of a service's requests under way."""
+    count = Ongoing()
+    IN_FLIGHT.labels(service).set_function(lambda: count.requests)
+    return count
+
+
 @functools.lru_cache(maxsize=4096)
 def of_route(service: str, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
     """Return the counter and the histogram of a route; looking them up costs more than using."""

@@ -4,7 +4,7 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 import asyncpg
 import structlog
@@ -51,35 +51,44 @@ def route_of(request: web.Request) -> str:
 def request_id_of(request: web.Request) -> str:
     """Return the caller's X-Request-ID when it is harmless, else a new one."""
     given = request.headers.get("X-Request-ID", "")
-    return given if _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
+    return given if given and _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
 
 
-def observe(service: str) -> Middleware:
-    """Make the outermost middleware: id, log line, metrics."""
-    in_flight = metrics.IN_FLIGHT.labels(service)
+def begin(request: web.Request) -> None:
+    """Name the request and its trace in every log line from here to the end of this task."""
+    # Requests of one kept-alive connection may share a context: it starts anew with each.
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=request[REQUEST_ID])
+    trace.follow(request.headers.get("traceparent"))
+
+
+def observe(service: str, quiet: Collection[str] = ()) -> Middleware:
+    """Make the outermost middleware: id, log line, metrics; quiet routes log only refusals."""
+    ongoing = metrics.ongoing(service)
+    silent = QUIET.union(quiet)
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        request_id = request[REQUEST_ID] = request_id_of(request)
-        # Requests of one kept-alive connection share a context: it starts anew with each.
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+        request[REQUEST_ID] = request_id_of(request)
+        begin(request)
         started = time.perf_counter()
         status = 499
-        in_flight.inc()
-        with trace.continued(request.headers.get("traceparent")):
-            try:
-                response = await handler(request)
-                status = response.status
-                return response
-            finally:
-                in_flight.dec()
-                _account(request, service=service, status=status, started=started)
+        ongoing.requests += 1
+        try:
+            response = await handler(request)
+            status = response.status
+            return response
+        finally:
+            ongoing.requests -= 1
+            account(request, service=service, status=status, started=started, quiet=silent)
 
     return middleware
 
 
-def _account(request: web.Request, *, service: str, status: int, started: float) -> None:
+def account(
+    request: web.Request, *, service: str, status: int, started: float, quiet: Collection[str]
+) -> None:
+    """Count a request that ends, and write its line."""
     route, seconds = route_of(request), time.perf_counter() - started
     # A method is the client's text: only the known ones may become a label.
     method = request.method if request.method in _METHODS else "OTHER"
@@ -88,7 +97,7 @@ def _account(request: web.Request, *, service: str, status: int, started: float)
     if status != 101:
         duration.observe(seconds)
     # A socket has its own line when it ends.
-    if status == 101 or (route in _QUIET and status < 400):
+    if status == 101 or (route in quiet and status < 400):
         return
     caller, problem = request.get(CALLER), request.get(PROBLEM_CODE)
     write = log.info if status < 500 else log.warning
@@ -104,12 +113,12 @@ def _account(request: web.Request, *, service: str, status: int, started: float)
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_QUIET = frozenset({"/livez", "/readyz", "/statusz", "/metrics"})
+QUIET = frozenset({"/livez", "/readyz", "/statusz", "/metrics"})
 
 
 def explain(statuses: Mapping[type[Exception], int]) -> Middleware:
     """Make the middleware that turns every error into a problem document."""
-    table = {**EDGE_STATUSES, **statuses}
+    table = table_of(statuses)
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -117,16 +126,28 @@ def explain(statuses: Mapping[type[Exception], int]) -> Middleware:
             return await handler(request)
         except asyncio.CancelledError:
             raise
-        except Exception as error:
-            response, code = render(error, table)
-            request[PROBLEM_CODE] = code
-            if response.status == 500:
-                log.exception("request_failed", route=route_of(request))
-            elif code == problems.InvalidValue.code:
-                log.warning("value_reached_the_database", route=route_of(request), exc_info=True)
-            return response
+        except Exception as error:  # noqa: BLE001  # the edge: every error has its document
+            return explained(request, error, table)
 
     return middleware
+
+
+def table_of(statuses: Mapping[type[Exception], int]) -> Mapping[type[Exception], int]:
+    """Return the statuses of a service's errors and of the edge's own."""
+    return {**EDGE_STATUSES, **statuses}
+
+
+def explained(
+    request: web.Request, error: Exception, table: Mapping[type[Exception], int]
+) -> web.Response:
+    """Return the problem document of an error; log it when it is ours."""
+    response, code = render(error, table)
+    request[PROBLEM_CODE] = code
+    if response.status == 500:
+        log.error("request_failed", route=route_of(request), exc_info=error)
+    elif code == problems.InvalidValue.code:
+        log.warning("value_reached_the_database", route=route_of(request), exc_info=error)
+    return response
 
 
 def render(error: Exception, table: Mapping[type[Exception], int]) -> tuple[web.Response, str]:

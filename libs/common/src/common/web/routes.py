@@ -40,6 +40,7 @@ class Operation:
     query_type: Any
     idempotency: Literal["none", "optional", "required"]
     result_type: Any
+    hot: bool = False
 
     @property
     def name(self) -> str:
@@ -88,12 +89,14 @@ class Routes:
         limit: RateClass | None = None,
         tag: str = "",
         replies: Mapping[int, Any] | None = None,
+        hot: bool = False,
     ) -> Callable[[H], H]:
         """Declare a route.
 
         `roles` None makes it public. `raises` are the errors it documents. `replies` names models
         of answers with another status. Status defaults to 204 for None and 200 else, the rate
-        class to "read" for GET and "write" else.
+        class to "read" for GET and "write" else. `hot` is for the one that is called all the time:
+        see `common.web.hot`.
         """
 
         def declare(handler: H) -> H:
@@ -108,6 +111,7 @@ class Routes:
                     limit=limit or ("read" if method == "GET" else "write"),
                     tag=tag or self._tag,
                     replies=replies or {},
+                    hot=hot,
                 )
             )
             return handler
@@ -127,6 +131,10 @@ def _operation(handler: RouteHandler, *, path: str, status: int | None, **given:
         raise TypeError(f"{handler.__name__}{path}: cannot bind {unknown + missing + contexts[1:]}")
     path_types = {name: hints[name] for name in in_path}
     result_type = _result_type(hints.get("return"))
+    if given["hot"] and (in_path or given["roles"] is None or known & set(parameters)):
+        raise TypeError(f"{handler.__name__}{path}: a hot route takes a caller and nothing else")
+    if given["hot"] and (status or 200) != 200:
+        raise TypeError(f"{handler.__name__}{path}: a hot route answers 200")
     return Operation(
         handler=handler,
         path=path,

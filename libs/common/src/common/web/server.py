@@ -1,13 +1,15 @@
 """What listens: like aiohttp's own, but what is no HTTP gets a problem document and no log dump."""
 
 import asyncio
+from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from common.ids import new_id
 from common.log import get_logger
-from common.web import problems
+from common.web import hot, problems
+from common.web.middlewares import Handler
 
 log = get_logger("http")
 
@@ -52,4 +54,7 @@ class EdgeRunner(web.AppRunner):
         server = await super()._make_server()
         # aiohttp has no parameter for the class of its handlers.
         server.__class__ = EdgeServer
+        if lanes := self.app.get(hot.LANES):
+            ordinary = cast("Handler", server.request_handler)
+            server.request_handler = cast("Any", hot.before(self.app, lanes, ordinary))
         return server

@@ -26,7 +26,9 @@ async def go_offline(ctx: Context) -> StatusView:
     return status_view(ctx, await ctx.app[STATUSES].go_offline(ctx.caller.user_id, reason="self"))
 
 
-@ROUTES.post("/api/mitra/status/heartbeat", roles={"mitra"}, raises=(errors.MitraInactive,))
+@ROUTES.post(
+    "/api/mitra/status/heartbeat", roles={"mitra"}, raises=(errors.MitraInactive,), hot=True
+)
 async def beat(ctx: Context) -> HeartbeatView:
     """Say "still here"; learn whether she still counts as online."""
     return HeartbeatView(
