@@ -72,19 +72,23 @@ BEGIN
     SELECT aged.mitra_id, aged.fact, aged.cause, aged.held, aged.truly, v_now, aged.seconds,
            p_found_by
     FROM (
-        SELECT m.mitra_id, m.fact, m.cause, m.held, m.truly, m.place,
-               greatest(0, extract(epoch FROM least(
-                   v_now - v_look,
-                   CASE m.fact WHEN 'online' THEN v_now - s.changed_at
-                               WHEN 'active' THEN v_now - d.changed_at
-                               WHEN 'load' THEN v_now - c.changed_at END)))::float8 AS seconds
+        SELECT m.mitra_id, m.fact, m.cause, m.held, m.truly, m.place, change.seconds AS changed,
+               least(change.seconds, extract(epoch FROM v_now - v_look)::float8) AS seconds
         FROM unnest(p_mitras, p_facts, p_causes, p_held, p_true)
             WITH ORDINALITY AS m (mitra_id, fact, cause, held, truly, place)
         LEFT JOIN availability.mitra_status AS s ON s.mitra_id = m.mitra_id
         LEFT JOIN auth.mitra_directory_v2(p_mitras) AS d ON d.mitra_id = m.mitra_id
         LEFT JOIN chat.mitra_load_v2(p_mitras) AS c ON c.mitra_id = m.mitra_id
+        CROSS JOIN LATERAL (
+            -- NULL where nobody knows: greatest() and least() would leave that out.
+            SELECT extract(epoch FROM CASE WHEN known.since > v_now THEN interval '0'
+                                           ELSE v_now - known.since END)::float8
+            FROM (SELECT CASE m.fact WHEN 'online' THEN s.changed_at
+                                     WHEN 'active' THEN d.changed_at
+                                     WHEN 'load' THEN c.changed_at END) AS known (since)
+        ) AS change (seconds)
     ) AS aged
-    WHERE NOT (aged.cause = 'missed' AND coalesce(aged.seconds < 2, false))
+    WHERE NOT (aged.cause = 'missed' AND coalesce(aged.changed < 2, false))
     ORDER BY aged.place LIMIT 200;
     GET DIAGNOSTICS v_kept = ROW_COUNT;
     RETURN v_kept;

@@ -36,7 +36,8 @@ class DriftLog:
         if step.turned:
             turn, self._turn = self._turn, None
             took = self._clock.monotonic() - turn.began
-            await self._book.note_turn(seconds=took, mitras=turn.mitras, found=turn.found)
+            if turn.mitras:  # a turn of nobody never looked at the mirror
+                await self._book.note_turn(seconds=took, mitras=turn.mitras, found=turn.found)
 
     async def reseeded(self, seeded: Seeded) -> None:
         """Note what a reseed found; never fails."""
