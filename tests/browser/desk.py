@@ -107,11 +107,12 @@ async def until(holds: Callable[[], Awaitable[object]], *, within: float = 10) -
 
 
 async def eventually(seen: Locator, text: str, *, within: float = 10) -> None:
-    """Wait until an element says `text`."""
+    """Wait until an element says `text` where one can see it."""
     ends = time.monotonic() + within
     said = ""
     while time.monotonic() < ends:
-        if text in (said := await seen.first.inner_text()):
+        said = await seen.first.inner_text() if await seen.first.is_visible() else ""
+        if text in said:
             return
         await asyncio.sleep(0.05)
     raise AssertionError(f"it says {said!r}, not {text!r}")

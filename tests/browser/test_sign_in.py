@@ -72,7 +72,8 @@ async def test_signing_out_ends_the_login(desk: OpenDesk, stack: Stack, operator
     page.page.on("request", lambda each: sent.append(each.headers.get("authorization", "")))
     await page.enter()
 
-    await page.button("Sign out").click()
+    async with page.page.expect_response(lambda answer: answer.url.endswith("/logout")):
+        await page.button("Sign out").click()
     await page.page.locator("#sign-in").wait_for()
 
     assert await page.page.locator("#numbers").inner_text() == ""

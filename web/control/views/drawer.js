@@ -66,7 +66,7 @@ function draw() {
   become(parts.badge, badge({ ...mitra, is_active: !mitra.reasons.includes("deactivated") }));
   const hindering = mitra.facts.filter((fact) => fact.ok === false).length;
   become(parts.why, el("h3", {}, t("drawer.why")),
-    el("p", { class: hindering ? "verdict no" : "verdict" }, hindering ? t("drawer.no", { n: hindering }) : t("drawer.yes")), factList(mitra.facts));
+    el("p", { class: hindering ? "verdict no" : "verdict" }, hindering ? t("drawer.no", { n: hindering }) : t("drawer.yes")), factList(mitra));
   become(parts.compare, ...comparison(mitra));
 }
 
