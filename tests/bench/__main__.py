@@ -7,6 +7,7 @@ import logging
 import pkgutil
 import re
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -20,6 +21,8 @@ from tests.bench import goals as goals_package
 from tests.bench.lines import Line, as_json, table
 from tests.bench.rig import ROUNDS, Rig
 
+# Alone on a machine a group takes a minute and a half at most; this bounds a stuck one.
+_GROUP_SECONDS = 300.0
 _NAME = re.compile(r"g(\d+)_")
 
 
@@ -58,6 +61,9 @@ def main() -> int:
     rig = Rig(folder, say=_say, wanted=wanted, rounds=options.rounds)
     try:
         lines = asyncio.run(_run(rig, chosen))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        _say("ended before its time")
+        return 2
     finally:
         if options.keep:
             _say(f"logs and data are in {folder}")
@@ -69,7 +75,11 @@ def main() -> int:
 
 
 async def _run(rig: Rig, chosen: list[Group]) -> list[Line]:
+    """Measure group by group; whatever ends the run ends what it started."""
     lines: list[Line] = []
+    running = asyncio.current_task()
+    assert running is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
     try:
         for group in chosen:
             started = time.monotonic()
@@ -84,7 +94,8 @@ async def _run(rig: Rig, chosen: list[Group]) -> list[Line]:
 async def _measured(rig: Rig, group: Group) -> list[Line]:
     """Measure one group; an error is a miss of its goals, and the others still get their turn."""
     try:
-        found: list[Line] = await group.module.measure(rig)
+        async with asyncio.timeout(_GROUP_SECONDS):
+            found: list[Line] = await group.module.measure(rig)
     except Exception as error:  # noqa: BLE001 - told in full below, and it fails the run
         rig.say(traceback.format_exc())
         failed = [goal for goal in group.goals if rig.wants(goal)]

@@ -69,8 +69,9 @@ class Load:
 
     async def close(self) -> None:
         """Drop all connections."""
-        self._process.kill()
-        await asyncio.to_thread(self._process.communicate)
+        if self._process.poll() is None:
+            self._process.kill()
+            await asyncio.to_thread(self._process.communicate)
 
     def _failed(self, why: str) -> LoadFailed:
         return LoadFailed("\n".join([why, f"{self._asked.name}:", *self._asked.last_lines(8)]))

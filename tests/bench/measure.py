@@ -35,12 +35,18 @@ def threads(pid: int) -> list[int]:
     return found
 
 
-async def paired(variants: Mapping[str, Measure[T]], *, rounds: int) -> dict[str, list[T]]:
+async def paired(
+    variants: Mapping[str, Measure[T]], *, rounds: int, warm_up: bool = False
+) -> dict[str, list[T]]:
     """Measure all variants once a round, every other round in reverse order.
 
     What slows the machine down for a while slows a whole round, so ratios are taken inside one.
+    With `warm_up` a round before the first counts for nothing: compilers have then seen the work.
     """
     found: dict[str, list[T]] = {name: [] for name in variants}
+    if warm_up:
+        for measure in variants.values():
+            await measure()
     for number in range(rounds):
         names = list(variants) if number % 2 == 0 else list(reversed(variants))
         for name in names:

@@ -122,7 +122,10 @@ class Rig:
     async def close(self) -> None:
         """End everything that was started, each by its own process id."""
         while self._closers:
-            await self._closers.pop()()
+            try:
+                await self._closers.pop()()
+            except Exception as error:  # noqa: BLE001 - the others must be ended all the same
+                self.say(f"closing failed: {error!r}")
         await asyncio.gather(*(process.stop() for process in self._processes))
         for server in reversed(self._servers.values()):
             await server.stop()

@@ -59,7 +59,7 @@ async def measure(rig: Rig) -> list[Line]:
         name: partial(_sample, field, runner, field.beaters, _BEATS)
         for name, runner in field.runners.items()
     }
-    costs = Costs(await paired(samples, rounds=rig.rounds), field.absent)
+    costs = Costs(await paired(samples, rounds=rig.rounds, warm_up=True), field.absent)
     lines = await _effects(field, PRODUCT, "G1")
     lines += _of_product(costs)
     if rig.wants("G4"):
