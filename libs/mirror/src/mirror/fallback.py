@@ -18,10 +18,17 @@ _fallbacks = Counter(
 )
 
 AT_ONCE: Final = 8
+# Of the pool's connections: two batches of beats, one of beats in doubt, and one for others' work.
+_NOT_FOR_QUESTIONS: Final = 4
 _PATIENCE: Final = 0.5
 _KEEP_COUNTS: Final = 0.25
 
 T = TypeVar("T")
+
+
+def places(pool_size: int) -> int:
+    """Return how many questions may be with Postgres at once, given the connections there are."""
+    return max(1, min(AT_ONCE, pool_size - _NOT_FOR_QUESTIONS))
 
 
 class Bulkhead:

@@ -7,7 +7,7 @@ from common.db import Database
 from common.runner import Runner
 from mirror.beating import Beats
 from mirror.drift import DriftBook
-from mirror.fallback import Bulkhead, WithFallback
+from mirror.fallback import Bulkhead, WithFallback, places
 from mirror.link import Link
 from mirror.mirror import Mirror
 from mirror.outcomes import MirrorState
@@ -44,7 +44,7 @@ async def open_mirror(
     presence = WithFallback(
         first=mirror,
         then=SqlPresence(db, fresh_ms=limits.fresh_ms),
-        bulkhead=Bulkhead(clock=clock),
+        bulkhead=Bulkhead(clock=clock, at_once=places(db.max_size)),
     )
     drift = DriftBook(db)
     heal = drift.noting(seeder.heal)

@@ -73,6 +73,11 @@ class Database:
             await asyncio.sleep(wait * random.uniform(0.5, 1))
             wait = min(wait * 2, _LAST_WAIT)
 
+    @property
+    def max_size(self) -> int:
+        """How many connections there are at the most."""
+        return self._pool.get_max_size()
+
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """Borrow a connection for single statements; Unavailable after 0.5 s without one."""
