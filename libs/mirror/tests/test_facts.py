@@ -7,7 +7,7 @@ import pytest
 from libs.mirror.tests.stage import Stage
 
 from common.ids import new_id
-from mirror import BeatOutcome, Mirror, Stamp
+from mirror import BeatOutcome, Mirror, Stamp, keys
 from mirror.values import ActiveFact, Fact, LoadFact, OnlineFact
 
 
@@ -112,7 +112,7 @@ async def test_a_deactivated_mitra_leaves_no_beat(stage: Stage) -> None:
     loop_now = stage.now()
 
     assert await mirror.record([(mitra, loop_now)]) == [BeatOutcome.DEACTIVATED]
-    assert await stage.raw.zscore("{mitras}:online", str(mitra)) == 0
+    assert await stage.raw.zscore("{mitras}:online", str(mitra)) == keys.BARRED
     counts = await mirror.counts()
     assert (counts.online, counts.reachable, counts.available) == (1, 0, 0)
     assert [one.mitra_id for one in (await mirror.stale()).mitras] == [mitra]

@@ -14,18 +14,30 @@ from mirror.sentinel import Sentinel
 from mirror.values import Limits
 from mirror.wire import Argument, Reply
 
-_GUARD: Final = keys.GUARD.encode()
-# The last commands of each question. Valkey may do something else between two of them: when it lost
-# a key meanwhile, then the guards and the sentinel, asked for after the facts, are gone as well.
-_PROOF: Final = b"".join(
-    pack_command(command)
-    for command in (
-        ("ZRANGE", keys.ONLINE, -2, -1, "WITHSCORES"),
-        ("TIME",),
-        ("MGET", keys.SEED, keys.INTAKE),
+NEWEST: Final = pack_command(
+    (
+        "ZRANGE",
+        keys.ONLINE,
+        f"({keys.BARRED}",
+        "-inf",
+        "BYSCORE",
+        "REV",
+        "LIMIT",
+        0,
+        1,
+        "WITHSCORES",
     )
 )
-_PROOFS: Final = 3
+GUARD_OF_ONLINE: Final = pack_command(("ZSCORE", keys.ONLINE, keys.GUARD))
+# The last commands of each question. Valkey may do something else between two of them: when it lost
+# a key meanwhile, then the guards and the sentinel, asked for after the facts, are gone as well.
+_PROOF: Final = (
+    NEWEST
+    + GUARD_OF_ONLINE
+    + pack_command(("TIME",))
+    + pack_command(("MGET", keys.SEED, keys.INTAKE))
+)
+_PROOFS: Final = 4
 FUTURE_MS: Final = 5_000
 """How far in the future a beat may lie: more is a clock that went back."""
 _FOUND_AGAIN_MS: Final = 2_000
@@ -47,19 +59,19 @@ class Asking:
         """Send packed commands; return their replies and the time, in ms on Valkey's clock."""
         asked = len(commands)
         replies, server = await self._link.ask(b"".join(commands) + _PROOF, asked + _PROOFS)
-        newest, time, kept = replies[asked:]
+        newest, guard, time, kept = replies[asked:]
         now = int(time[0]) * 1000 + int(time[1]) // 1000
-        self._believe(server, newest, now, kept)
+        self._believe(server, kept, now)
+        whole((guard,))
+        if newest and newest[1] != b"0":
+            self._hears(now - int(newest[1]))
         return replies, now
 
     async def _run(self, script: Script, *args: Argument) -> Sequence[Reply]:
         """Run a script that looks at the guards by itself; silence is no matter here."""
         answer, server = await self._link.run(script, args)
-        if answer is None:
-            raise MirrorUnavailable("it was never seeded", state="seeding")
-        if len(answer) == 1:
-            raise lost_a_key()
-        self.sentinel.check(answer[0], run_id=server.run_id)
+        self._is_seeded(server, answer and answer[0])
+        whole((len(answer) > 1,))
         return answer  # type: ignore[no-any-return]  # a list by the scripts' contract
 
     async def _floor(self) -> int:
@@ -74,20 +86,16 @@ class Asking:
         await self._link.learn_clock()
         return False
 
-    def _believe(
-        self, server: Server, newest: Sequence[bytes], now: int, kept: Sequence[bytes | None]
-    ) -> None:
+    def _believe(self, server: Server, kept: Sequence[bytes | None], now: int) -> None:
         raw, silence_ended = kept
+        self._is_seeded(server, raw)
+        if silence_ended is not None or server.found_ms is not None:
+            self._caught_up(server, now, 0 if silence_ended is None else int(silence_ended))
+
+    def _is_seeded(self, server: Server, raw: bytes | None) -> None:
         if raw is None:
             raise MirrorUnavailable("it was never seeded", state="seeding")
         self.sentinel.check(raw, run_id=server.run_id)
-        if len(newest) < 2 or newest[-2] != _GUARD:
-            raise lost_a_key()
-        # A score of 0: everybody who is online is deactivated, and their beats do not count.
-        if len(newest) == 4 and newest[1] != b"0":
-            self._hears(now - int(newest[1]))
-        if silence_ended is not None or server.found_ms is not None:
-            self._caught_up(server, now, 0 if silence_ended is None else int(silence_ended))
 
     def _hears(self, silent_ms: int) -> None:
         if silent_ms > self._deaf_ms:
@@ -109,6 +117,7 @@ class Asking:
             raise MirrorUnavailable("it was away until a moment ago", state="seeding")
 
 
-def lost_a_key() -> MirrorUnavailable:
-    """Return what to raise where a guard is missing."""
-    return MirrorUnavailable("a part of it is lost", state="seeding")
+def whole(guards: Sequence[Reply]) -> None:
+    """Raise unless each of the keys has its guard."""
+    if not all(guards):
+        raise MirrorUnavailable("a part of it is lost", state="seeding")

@@ -13,6 +13,7 @@ from mirror.outcomes import Drift
 from mirror.values import MirrorRow
 from mirror.wire import Reply
 
+_BARRED: Final = str(keys.BARRED).encode()
 _CHUNK: Final = 500
 # The flush brings beats to Postgres by their age, some milliseconds more or less.
 _YOUNGER_MS: Final = 1_000
@@ -85,8 +86,8 @@ def _is_other(row: MirrorRow, held: Held) -> bool:
     score, kept, barred, _, versions = held
     stamps = tuple(str(fact.stamp).encode() for fact in row.facts())
     right = score if row.is_available else None
-    dead = barred and score not in {None, b"0"}
-    return versions != stamps or kept != right or bool(dead) or any(_drift(row, held))
+    alive = barred and score not in {None, _BARRED}
+    return versions != stamps or kept != right or bool(alive) or any(_drift(row, held))
 
 
 def _is_younger(row: MirrorRow, score: bytes | None, now: float) -> bool:

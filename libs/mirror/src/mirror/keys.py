@@ -8,7 +8,7 @@ from typing import Final
 SCHEMA: Final = 2
 """The layout below; a sentinel of another layout is no sentinel of ours."""
 
-ONLINE: Final = "{mitras}:online"  # ZSET id -> last beat, ms on Valkey's clock
+ONLINE: Final = "{mitras}:online"  # ZSET id -> last beat, ms on Valkey's clock; 0 none; BARRED
 AVAILABLE: Final = "{mitras}:available"  # ZSET, same score: online, active, load < capacity
 DEACTIVATED: Final = "{mitras}:deactivated"  # SET of ids
 LOAD: Final = "{mitras}:load"  # HASH id -> load/capacity
@@ -18,6 +18,9 @@ GUARD: Final = "guard"
 
 Where it is missing the key was evicted, deleted or lost, and what stands there now is not all.
 """
+
+BARRED: Final = 9007199254740991
+"""The score in `online` of whoever is deactivated: no beat raises it, no time of a beat is it."""
 
 SEED: Final = "{mitras}:seed"  # STRING, the sentinel: see sentinel.py
 SEEDING: Final = "{mitras}:seeding"  # STRING, the seeding that is under way

@@ -11,7 +11,7 @@ from common.clock import Clock
 from mirror import facts as packing
 from mirror import keys, scripts
 from mirror.arc import Kept
-from mirror.asking import TRIES, lost_a_key
+from mirror.asking import GUARD_OF_ONLINE, NEWEST, TRIES, whole
 from mirror.errors import MirrorUnavailable
 from mirror.link import Link, Server
 from mirror.outcomes import Applied
@@ -24,17 +24,14 @@ from mirror.values import (
     Reachability,
     Seed,
 )
-from mirror.walks import Walks, load_of, parts
-from mirror.wire import Argument, Reply
+from mirror.walks import Walks, beat_of, load_of, parts
+from mirror.wire import Argument
 
 _SLICE: Final = 100  # mitras per command that writes: no command may hold Valkey for 5 ms
 _ASK: Final = 1000  # ids per command that reads
-BEAT_BATCH: Final = 1000
-_OUTCOMES: Final = {
-    ord("0"): BeatOutcome.OFFLINE,
-    ord("1"): BeatOutcome.RECORDED,
-    ord("2"): BeatOutcome.DEACTIVATED,
-}
+_ZERO: Final = ord("0")
+BEAT_BATCH: Final = 500
+_OUTCOMES: Final = (BeatOutcome.OFFLINE, BeatOutcome.RECORDED, BeatOutcome.DEACTIVATED)
 _SNAPSHOT_LIFE_MS: Final = 10_000
 
 _GUARD_OF_AVAILABLE: Final = pack_command(("ZSCORE", keys.AVAILABLE, keys.GUARD))
@@ -44,6 +41,7 @@ _GUARDS: Final = (
     pack_command(("HSTRLEN", keys.VERSIONS, keys.GUARD)),
     pack_command(("SISMEMBER", keys.DEACTIVATED, keys.GUARD)),
 )
+_SEED: Final = pack_command(("GET", keys.SEED))
 _HOW_MANY_ONLINE: Final = pack_command(("ZCARD", keys.ONLINE))
 _HOW_MANY_KEPT: Final = pack_command(("ZCARD", keys.AVAILABLE))
 
@@ -54,6 +52,8 @@ class Mirror(Walks):
     def __init__(self, link: Link, *, clock: Clock, limits: Limits) -> None:
         super().__init__(link, clock=clock, limits=limits)
         self._kept = Kept(0, 0)
+        self._heard = 0
+        """The newest beat that Valkey had heard when we last sent it some."""
 
     # --- questions ---------------------------------------------------------------------------
 
@@ -65,7 +65,7 @@ class Mirror(Walks):
         found = await self._arc(limit + len(left_out))
         if left_out:
             found = [one for one in found if one not in left_out]
-        return [QuickUUID(one.decode()) for one in found[:limit]]
+        return list(map(QuickUUID, map(bytes.decode, found[:limit])))
 
     async def is_reachable(self, mitra_ids: Collection[UUID]) -> dict[UUID, Reachability]:
         """Return for each of these mitras whether she is reachable and available."""
@@ -80,11 +80,11 @@ class Mirror(Walks):
             floor = await self._floor()
             (online, reachable, available, *guards), now = await self._read(
                 _HOW_MANY_ONLINE,
-                _count(keys.ONLINE, floor),
+                _count(keys.ONLINE, floor, f"({keys.BARRED}"),
                 _count(keys.AVAILABLE, floor),
                 _GUARD_OF_AVAILABLE,
             )
-            self._whole(guards[:1])
+            whole(guards[:1])
             if await self._holds(floor, now):
                 return Counts(online - 1, reachable, available, source="mirror")
         raise MirrorUnavailable("its clock jumps")
@@ -92,7 +92,7 @@ class Mirror(Walks):
     async def status(self, mitra_id: UUID) -> MitraStatus | None:
         """Return what is known of one mitra; None when a fact of hers is missing."""
         name = str(mitra_id)
-        ((bound, score), (whole, barred), (filled, load), known, *_), now = await self._read(
+        ((bound, score), (noted, barred), (filled, load), known, *_), now = await self._read(
             pack_command(("ZMSCORE", keys.ONLINE, keys.GUARD, name)),
             pack_command(("SMISMEMBER", keys.DEACTIVATED, keys.GUARD, name)),
             pack_command(("HMGET", keys.LOAD, keys.GUARD, name)),
@@ -100,10 +100,10 @@ class Mirror(Walks):
                 ("HMGET", keys.VERSIONS, keys.GUARD, *(f"{name}:{fact}" for fact in "oal"))
             ),
         )
-        self._whole((bound, whole, filled, known[0]))
+        whole((bound, noted, filled, known[0]))
         if load is None or None in known:
             return None
-        beat = int(score) if score is not None and int(score) > 0 else None
+        beat = None if score is None else beat_of(score) or None
         held, capacity = load_of(load)
         return MitraStatus(
             mitra_id=mitra_id,
@@ -119,7 +119,7 @@ class Mirror(Walks):
     async def seed(self) -> Seed:
         """Return the sentinel; raise when this is not a mirror, or not all of one."""
         replies, _ = await self._read(*_GUARDS)
-        self._whole(replies[: len(_GUARDS)])
+        whole(replies[: len(_GUARDS)])
         assert self.sentinel.seed is not None
         return self.sentinel.seed
 
@@ -128,14 +128,17 @@ class Mirror(Walks):
     async def record(self, beats: Sequence[tuple[UUID, float]]) -> list[BeatOutcome]:
         """Store beats, each with the moment of our monotonic clock at which it was received."""
         server = self._link.server or await self._link.learn_clock()
-        offset = server.offset_ms
-        pairs: list[Argument] = []
-        newest = 0
-        for mitra_id, received in beats:
-            at = int(received * 1000 + offset)
-            newest = max(newest, at)
-            pairs += (at, str(mitra_id))
-        _, digits = await self._run(scripts.BEAT, self._limits.deaf_ms, newest, *pairs)
+        ids = [str(mitra_id) for mitra_id, _ in beats]
+        times = [int(received * 1000 + server.offset_ms) for _, received in beats]
+        pairs = [part for pair in zip(times, ids, strict=True) for part in pair]
+        newest = max(times)
+        if newest - self._heard < self._deaf_ms // 2:
+            digits = await self._record(ids, pairs)
+        else:
+            # Where a silence ends, that has to be noted in the same step.
+            _, found = await self._run(scripts.BEAT, self._deaf_ms, newest, *pairs)
+            digits = [digit - _ZERO for digit in found]
+            self._heard = newest if 1 in digits else 0
         return [_OUTCOMES[digit] for digit in digits]
 
     async def apply(self, facts: Sequence[Fact], *, read_at: float | None = None) -> Applied:
@@ -179,13 +182,40 @@ class Mirror(Walks):
             (fresh, total, guard, *found), now = await self._read(
                 _count(keys.AVAILABLE, floor), _HOW_MANY_KEPT, _GUARD_OF_AVAILABLE, *arc.commands()
             )
-            self._whole((guard,))
+            whole((guard,))
             self._kept = Kept(total, fresh)
             mitras = arc.fresh(found[: len(arc.ranges)], self._kept)
             # At last: who is there changes faster than we ask, but these are there.
             if await self._holds(floor, now) and (last or len(mitras) == min(wanted, fresh)):
                 return mitras
         raise MirrorUnavailable("its clock jumps")
+
+    async def _record(self, ids: Sequence[str], pairs: Sequence[Argument]) -> Sequence[int]:
+        """Store beats by plain commands; return 0 offline, 1 recorded, 2 deactivated for each.
+
+        XX: no beat brings anyone online. GT: none makes her younger, or moves whoever is barred.
+        """
+        commands = (
+            pack_command(("SMISMEMBER", keys.DEACTIVATED, keys.GUARD, *ids)),
+            pack_command(("ZADD", keys.ONLINE, "XX", "GT", "CH", *pairs)),
+            pack_command(("ZADD", keys.AVAILABLE, "XX", "GT", *pairs)),
+            NEWEST,
+            GUARD_OF_ONLINE,
+            _GUARD_OF_AVAILABLE,
+            _SEED,
+        )
+        replies, server = await self._link.ask(b"".join(commands), len(commands))
+        (guard, *barred), moved, _, newest, *guards, raw = replies
+        self._is_seeded(server, raw)
+        whole((guard, *guards))
+        self._heard = int(newest[1]) if newest else 0
+        if moved == len(ids):
+            # Everybody grew younger, so everybody is online: no need to ask for each.
+            return [1] * moved
+        scores, _ = await self._link.ask(pack_command(("ZMSCORE", keys.ONLINE, *ids)), 0)
+        return [
+            2 if out else int(score is not None) for out, score in zip(barred, scores, strict=True)
+        ]
 
     async def _reachable(self, mitra_ids: Sequence[UUID]) -> dict[UUID, Reachability]:
         names = (keys.GUARD, *(str(mitra_id) for mitra_id in mitra_ids))
@@ -194,21 +224,16 @@ class Mirror(Walks):
             pack_command(("ZMSCORE", keys.AVAILABLE, *names)),
             pack_command(("SMISMEMBER", keys.DEACTIVATED, *names)),
         )
-        self._whole((online[0], available[0], barred[0]))
+        whole((online[0], available[0], barred[0]))
         floor = now - self._limits.fresh_ms
         answer: dict[UUID, Reachability] = {}
         for place, mitra_id in enumerate(mitra_ids, start=1):
             score = online[place]
-            there = score is not None and not barred[place] and int(score) > floor
+            there = score is not None and not barred[place] and beat_of(score) > floor
             answer[mitra_id] = Reachability(there, there and available[place] is not None)
         return answer
 
-    @staticmethod
-    def _whole(guards: Sequence[Reply]) -> None:
-        if not all(guards):
-            raise lost_a_key()
 
-
-def _count(key: str, floor: int) -> bytes:
-    packed: bytes = pack_command(("ZCOUNT", key, f"({floor}", "(+inf"))
+def _count(key: str, floor: int, below: str = "(+inf") -> bytes:
+    packed: bytes = pack_command(("ZCOUNT", key, f"({floor}", below))
     return packed

@@ -8,8 +8,9 @@
 -- held before for each 1 and 3 in order ('' for none).
 local ONLINE, AVAILABLE, DEACTIVATED, LOAD, VERSIONS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 
-local function compare(field, epoch, version)
-  local stored = server.call('HGET', VERSIONS, field)
+local BARRED = '9007199254740991'
+
+local function compare(stored, epoch, version)
   if not stored then return 1, true end
   local dot = string.find(stored, '.', 1, true)
   local e, v = tonumber(string.sub(stored, 1, dot - 1)), tonumber(string.sub(stored, dot + 1))
@@ -42,21 +43,29 @@ function write.l(id, value)
   return before or ''
 end
 
-local function recompute(id)
+-- known: whether operators' leave was ever told. load: if it was told just now. wish: unless only
+-- the load was told; otherwise the score says whether she is deactivated.
+local function recompute(id, known, load, wish, beat)
   local score = server.call('ZSCORE', ONLINE, id)
   local kept = server.call('ZSCORE', AVAILABLE, id)
-  local wanted = score
-  if score and server.call('SISMEMBER', DEACTIVATED, id) == 1 then
-    -- Online, but with no life in it: not reachable, first in the stale range, and no beat counts.
-    if tonumber(score) ~= 0 then server.call('ZADD', ONLINE, 0, id) end
-    wanted = false
-  elseif score then
-    local known = server.call('HGET', VERSIONS, id .. ':a')
-    local load = server.call('HGET', LOAD, id)
+  local barred = score == BARRED
+  if score and wish then
+    barred = server.call('SISMEMBER', DEACTIVATED, id) == 1
+    if barred and score ~= BARRED then
+      -- Online, but with no life in it: not reachable, first among the stale, and no beat counts.
+      server.call('ZADD', ONLINE, BARRED, id)
+    elseif not barred and score == BARRED then
+      score = beat or '0'
+      server.call('ZADD', ONLINE, score, id)
+    end
+  end
+  local wanted = false
+  if score and known and not barred then
+    load = load or server.call('HGET', LOAD, id)
     local slash = load and string.find(load, '/', 1, true)
-    if not known or not slash
-      or tonumber(string.sub(load, 1, slash - 1)) >= tonumber(string.sub(load, slash + 1)) then
-      wanted = false
+    if slash
+      and tonumber(string.sub(load, 1, slash - 1)) < tonumber(string.sub(load, slash + 1)) then
+      wanted = score
     end
   end
   if wanted == kept then return 0 end
@@ -71,18 +80,23 @@ end
 local facts, answers, held = {}, {}, {}
 local i, n = 1, #ARGV
 while i <= n do
-  local id, quiet = ARGV[i], true
+  local id, quiet, load, wish, beat = ARGV[i], true, nil, false, nil
+  local stored = server.call('HMGET', VERSIONS, id .. ':o', id .. ':a', id .. ':l')
+  local versions = {o = stored[1], a = stored[2], l = stored[3]}
   while i <= n and ARGV[i] == id do
     local fact, epoch, version = ARGV[i + 1], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
-    local field = id .. ':' .. fact
-    local order, unknown = compare(field, epoch, version)
+    local order, unknown = compare(versions[fact], epoch, version)
     if order < 0 then
       facts[#facts + 1] = 0
     else
       local value = ARGV[i + 4]
       local before = write[fact](id, value, ARGV[i + 5])
+      if fact == 'l' then load = value else wish = true end
+      if fact == 'o' then beat = ARGV[i + 5] end
       if order > 0 then
-        server.call('HSET', VERSIONS, field, ARGV[i + 2] .. '.' .. ARGV[i + 3])
+        local stamp = ARGV[i + 2] .. '.' .. ARGV[i + 3]
+        server.call('HSET', VERSIONS, id .. ':' .. fact, stamp)
+        versions[fact] = stamp
         facts[#facts + 1], quiet = 1, false
         held[#held + 1] = unknown and '' or before
       elseif before ~= value then
@@ -94,7 +108,7 @@ while i <= n do
     end
     i = i + 6
   end
-  local wrong = recompute(id)
+  local wrong = recompute(id, versions.a, load, wish, beat)
   answers[#answers + 1] = quiet and wrong or 0
 end
 return {table.concat(facts), table.concat(answers), held}

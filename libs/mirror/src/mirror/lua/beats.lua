@@ -8,5 +8,6 @@ local time = server.call('TIME')
 return {
   seed,
   time[1] * 1000 + math.floor(time[2] / 1000),
-  server.call('ZRANGE', KEYS[2], ARGV[1], '(+inf', 'BYSCORE', 'LIMIT', ARGV[2], ARGV[3], 'WITHSCORES'),
+  server.call('ZRANGE', KEYS[2], ARGV[1], '(9007199254740991', 'BYSCORE', 'LIMIT', ARGV[2], ARGV[3],
+    'WITHSCORES'),
 }
