@@ -38,8 +38,8 @@ function show({ state, mitras, total, healed, error }, place) {
     return void become(place, el("div", { class: "problem" },
       el("p", {}, t("reseed.failed")), error ? el("p", { class: "reference" }, el("code", {}, error)) : null));
   }
-  const bar = el("progress", { max: Math.max(1, total), value: state === "done" ? Math.max(1, total) : mitras, "aria-label": t("mirror.reseed") });
-  become(place, bar, el("p", { class: "small soft" }, t(`reseed.${state}`, { n: mitras, total, healed: healed ?? 0 })));
+  const bar = el("progress", { max: Math.max(1, total), value: mitras, "aria-label": t("mirror.reseed") });
+  become(place, state === "done" ? null : bar, el("p", { class: "small soft" }, t(`reseed.${state}`, { n: mitras, total, healed: healed ?? 0 })));
 }
 
 /** Look no more at whatever is followed. */
