@@ -2,12 +2,16 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from availability.domain import Hours, Maintenance, ServiceVersion
 from common.db import Unavailable
 from mirror import Counts, LoadFact, MirrorUnavailable, Stamp
 from mirror.plan import OPEN, Service
+
+_BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class FakeLoads:
@@ -59,6 +63,10 @@ class FakeHours:
     def now(self) -> Service:
         """Answer."""
         return self.service
+
+    async def refresh(self) -> bool:
+        """Say that it is news."""
+        return True
 
 
 class FakePresence:
@@ -118,3 +126,50 @@ class FakeLeases:
         if self.holder is None:
             self.holder = holder
         return self.holder == holder
+
+
+class FakeVersions:
+    """What was decided; somebody else is faster as often as told."""
+
+    def __init__(self) -> None:
+        self.written = [
+            ServiceVersion(1, Hours("UTC"), Maintenance(on=False), "start", None, _BEGINNING)
+        ]
+        self.rivals = 0
+
+    async def last(self) -> ServiceVersion:
+        """Return the newest."""
+        return self.written[-1]
+
+    async def page(self, *, before: int | None, limit: int) -> list[ServiceVersion]:
+        """Return the newest first."""
+        return [one for one in self.written[::-1] if before is None or one.version < before][:limit]
+
+    async def add_hours(self, hours: Hours, *, expected: int, by: UUID) -> bool:
+        """Add hours, unless it is too late."""
+        return self._add(expected, hours, self.written[-1].maintenance, by)
+
+    async def add_maintenance(self, switch: Maintenance, *, expected: int | None, by: UUID) -> bool:
+        """Turn the switch, unless it is too late."""
+        return self._add(expected, self.written[-1].hours, switch, by)
+
+    async def knows_time_zone(self, name: str) -> bool:
+        """Know one zone."""
+        return name == "UTC"
+
+    async def end_fits(self, until: datetime) -> bool:
+        """Fit."""
+        return until > _BEGINNING
+
+    def _add(self, expected: int | None, hours: Hours, switch: Maintenance, by: UUID) -> bool:
+        last = self.written[-1]
+        if self.rivals:
+            self.rivals -= 1
+            self.written.append(replace(last, version=last.version + 1))
+            return False
+        if expected not in (None, last.version):
+            return False
+        self.written.append(
+            ServiceVersion(last.version + 1, hours, switch, "maintenance", by, _BEGINNING)
+        )
+        return True

@@ -13,13 +13,16 @@ from services.availability.tests.fakes import (
     FakeLoads,
     FakeMirror,
     FakePresence,
+    FakeVersions,
 )
 
-from availability.handlers import Beacons, Lighthouse, Loads
+from availability.domain import Maintenance
+from availability.errors import ConfigConflict
+from availability.handlers import Beacons, Lighthouse, Loads, ServiceDesk
 from common.db import Unavailable
 from common.ids import new_id
 from mirror import Counts, Mirror, Presence
-from mirror.plan import OPEN, Service
+from mirror.plan import OPEN, Service, ServicePlan
 
 
 def loads_of(fake: FakeLoads) -> Loads:
@@ -225,3 +228,26 @@ async def test_a_service_that_closes_while_somebody_counts_is_closed() -> None:
     hours.service = Service(is_open=False, why="hours")
 
     assert (await asking).state == "disabled"
+
+
+@pytest.mark.req("AV-16")
+async def test_the_switch_needs_no_version_but_keeps_to_one_that_is_given() -> None:
+    """Somebody decides in the same moment: who expects nothing tries again, who does is told."""
+    versions, looked = FakeVersions(), []
+    desk = ServiceDesk(
+        versions=versions,
+        plan=cast("ServicePlan", FakeHours()),
+        changed=lambda: looked.append("beacon"),
+    )
+    versions.rivals = 3
+    decided = await desk.set_maintenance(Maintenance(on=True), expected=None, by=new_id())
+    assert (decided.version.version, decided.version.maintenance.on) == (5, True)
+    assert looked == ["beacon"]
+
+    versions.rivals = 1
+    with pytest.raises(ConfigConflict) as refusal:
+        await desk.set_maintenance(Maintenance(on=False), expected=5, by=new_id())
+    assert refusal.value.fields() == {"version": 6}
+    versions.rivals = 100
+    with pytest.raises(ConfigConflict):
+        await desk.set_maintenance(Maintenance(on=False), expected=None, by=new_id())

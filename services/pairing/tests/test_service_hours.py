@@ -2,13 +2,16 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import pytest
 from services.pairing.tests.site import Site, serving
 from services.pairing.tests.test_app import first_offer
 from services.pairing.tests.world import World
 
-from common.testing import eventually
+from common.testing import FakeClock, eventually
+from mirror import Counts, MirrorKit
+from pairing.providers.presence import MirrorPresence
 
 
 @pytest.fixture(params=["with_neighbours", "alone"])
@@ -112,3 +115,28 @@ async def test_a_crowd_at_closing_time_is_sorted_by_postgres(world: World) -> No
         assert {status for status, _ in early} <= {201, 409}
         count = await world.admin.fetchval("SELECT count(*) FROM pairing.requests")
         assert count == sum(status == 201 for status, _ in early)
+
+
+class Told:
+    """A mirror that keeps what was told last, and counts."""
+
+    def __init__(self, state: str) -> None:
+        self.mirror = self.presence = self
+        self.state = state
+
+    async def snapshot(self) -> bytes:
+        """Return what was told."""
+        return b'{"state": "%s", "count": 3, "as_of": "2026-03-01T00:00:00Z"}' % self.state.encode()
+
+    async def counts(self) -> Counts:
+        """Count."""
+        return Counts(2, 2, 1, source="mirror")
+
+
+@pytest.mark.req("AV-11", "AV-16")
+async def test_what_was_told_of_a_closed_service_does_not_outlive_it() -> None:
+    """It opens, and the last word was still "disabled": those who are there are counted."""
+    for state, expected in (("available", ("available", 3)), ("disabled", ("available", 1))):
+        presence = MirrorPresence(cast("MirrorKit", Told(state)), clock=FakeClock())
+        beacon = await presence.beacon()
+        assert (beacon.state, beacon.count) == expected
