@@ -147,7 +147,10 @@ async def test_a_crashed_service_comes_back(up: Up) -> None:
     assert code == 0, output
 
 
-@pytest.mark.parametrize("words", [["mirror", "diff"], ["dlq", "list"], ["migrate"]])
+@pytest.mark.parametrize(
+    "words",
+    [["mirror", "diff"], ["mirror", "drift"], ["mirror", "reseed"], ["dlq", "list"], ["migrate"]],
+)
 async def test_looking_after_a_healthy_stack_finds_nothing(up: Up, words: list[str]) -> None:
     """Fresh, the mirror equals Postgres, no letter is dead, and no migration is missing."""
     code, output = await up.temani(*words, "--json")
