@@ -44,7 +44,7 @@ class Stage:
 async def stage(databases: Databases, scratch: Path) -> AsyncIterator[Stage]:
     """An empty world over a Valkey of its own."""
     clone = await databases.fresh("availability", "sweeper")
-    valkey = Valkey(scratch / "valkey-sweep")
+    valkey = Valkey(scratch / "valkey-sweep", cluster=False)
     await valkey.start()
     runner = Runner()
     async with clone.admin() as admin:

@@ -31,7 +31,7 @@ PATIENCE_SECONDS = 1.5
 @pytest.fixture(scope="session")
 async def breakable(scratch: Path) -> AsyncIterator[Valkey]:
     """A Valkey that only these tests use."""
-    server = Valkey(scratch / "valkey-breakable")
+    server = Valkey(scratch / "valkey-breakable", cluster=False)
     await server.start()
     yield server
     if server.running:

@@ -27,7 +27,7 @@ DEAF_SECONDS = FRESH_SECONDS + 0.6
 @pytest.fixture(scope="session")
 async def server(scratch: Path) -> AsyncIterator[Valkey]:
     """A Valkey of our own."""
-    one = Valkey(scratch / "valkey-deaf")
+    one = Valkey(scratch / "valkey-deaf", cluster=False)
     await one.start()
     yield one
     await one.stop()
