@@ -1,7 +1,8 @@
 # ruff: noqa: FBT001 - Hypothesis hands its values over as it likes
 """Whatever happened, in whatever order: after quiescence the mirror equals a reseed from Postgres.
 
-Facts are lost, held back and told late, Valkey is emptied or damaged, Postgres changes its history.
+Facts are lost, held back and told late; Valkey is emptied, damaged, frozen, cut off; Postgres changes
+its history. All the while, nobody is told anything that was never true.
 """
 
 import asyncio
@@ -49,10 +50,15 @@ class Scene:
         self.runner = Runner()
         self.db = await Database.connect(database_url, name="machine", max_size=3)
         self.truth = Truth(self.db)
-        self.kit = await open_mirror(valkey_url, self.db, self.runner, SystemClock(), Limits())
+        # Through a wire that can be held, and looked after only when a rule says so.
+        self.proxy = await Proxy(int(valkey_url.rpartition(":")[2].partition("/")[0])).__aenter__()
+        url = f"valkey://127.0.0.1:{self.proxy.port}/0"
+        self.kit = await open_mirror(url, self.db, self.runner, SystemClock(), Limits())
 
     async def clean(self) -> None:
         """Begin with an empty world in a new history."""
+        self.proxy.heal()
+        await self.connected()
         await self.admin.execute(
             "TRUNCATE availability.mitra_status, availability.online_intervals,"
             " availability.leases, auth.people, chat.loads;"
@@ -63,9 +69,22 @@ class Scene:
     async def close(self) -> None:
         """Let go of everything."""
         await self.runner.stop()
+        await self.proxy.__aexit__(None, None, None)
         await self.db.close()
         await self.raw.aclose()
         await self.admin.close()
+
+    async def connected(self) -> None:
+        """Wait until Valkey can be asked again: after failures the door is closed for 2 s."""
+
+        async def asked() -> bool:
+            try:
+                await self.kit.mirror.learn_clock()
+            except MirrorUnavailable:
+                return False
+            return True
+
+        await eventually(asked, timeout=10)
 
     async def dump(self) -> dict[str, Any]:
         """Return all facts that the mirror holds; times of beats aside."""
@@ -147,6 +166,36 @@ class Machine(RuleBasedStateMachine):
     def damage(self, key: str) -> None:
         """Erase one key."""
         self.run(self.scene.raw.delete("{mitras}:" + key))
+
+    @rule()
+    def freeze(self) -> None:
+        """Hold everything back: what was sent may arrive later."""
+        self.scene.proxy.blackhole()
+
+    @rule()
+    def thaw(self) -> None:
+        """Let it through."""
+        self.scene.proxy.heal()
+        self.run(self.scene.connected())
+
+    @rule()
+    def reconnect(self) -> None:
+        """Cut the connection."""
+        self.scene.proxy.reset()
+
+    @rule()
+    def mend(self) -> None:
+        """Look after the mirror."""
+        self.run(self.guarded(self.scene.kit.seeder.mend()))
+
+    @rule()
+    def ask(self) -> None:
+        """Ask as everybody does: whom Postgres never had available, nobody is offered."""
+        found = set(self.run(self.scene.kit.presence.find_available(20)))
+        assert found <= self.scene.ever_available
+        source = self.run(self.scene.kit.presence.counts()).source
+        if source == "postgres":
+            assert found <= set(self.run(self.available()))
 
     @rule()
     def step(self) -> None:

@@ -173,6 +173,17 @@ class Mirror(Walks):
         """Learn Valkey's clock anew; connects when there is no connection."""
         return await self._link.learn_clock()
 
+    async def eviction_policy(self) -> str | None:
+        """Return by which policy Valkey may evict our keys; None when it does not.
+
+        Policies that are `volatile` spare us: of our keys only those that may go expire.
+        """
+        info: bytes = await self._link.command(b"INFO", b"memory")
+        fields = dict(line.split(":", 1) for line in info.decode().split() if ":" in line)
+        policy = fields.get("maxmemory_policy", "")
+        is_limited = fields.get("maxmemory", "0") != "0"
+        return policy if is_limited and policy.startswith("allkeys") else None
+
     # --- inside ------------------------------------------------------------------------------
 
     async def _arc(self, wanted: int) -> Sequence[bytes]:

@@ -103,3 +103,5 @@ class MirrorState:
     state: State
     reason: str | None
     since: datetime
+    advice: str | None = None
+    """What operators should change in Valkey, though the answers are right all the same."""

@@ -1,5 +1,6 @@
 """Looks at the mirror each second, so that everybody may say how it is without asking it."""
 
+from dataclasses import replace
 from typing import Final, get_args
 
 from prometheus_client import Gauge
@@ -12,6 +13,8 @@ from mirror.outcomes import MirrorState, State
 
 _log = get_logger("mirror")
 _state = Gauge("mirror_state", "1 for the state the mirror is in", ["state"])
+
+_may_evict = Gauge("mirror_may_be_evicted", "1 while Valkey may evict the mirror's keys")
 
 SECONDS: Final = 1.0
 
@@ -29,6 +32,7 @@ class Watch:
         """Ask once, and learn Valkey's clock anew; never raises."""
         try:
             await self._mirror.learn_clock()
+            self._advise(await self._mirror.eviction_policy())
             await self._mirror.seed()
         except MirrorUnavailable as error:
             self._note(error.state, error.reason)
@@ -42,5 +46,18 @@ class Watch:
             # The first reason is the one that tells most: later ones say "away a moment ago".
             return
         self._looked = True
-        self.state = MirrorState(state, reason, self._clock.now())
+        self.state = MirrorState(state, reason, self._clock.now(), self.state.advice)
         _log.info("mirror_state", state=state, reason=reason)
+
+    def _advise(self, policy: str | None) -> None:
+        advice = None
+        if policy is not None:
+            advice = (
+                f"Valkey may evict the mirror's keys (maxmemory-policy {policy}), and each time"
+                " Postgres answers until the next seeding: set it to noeviction."
+            )
+        _may_evict.set(advice is not None)
+        if advice == self.state.advice:
+            return
+        self.state = replace(self.state, advice=advice)
+        _log.warning("mirror_eviction", policy=policy or "noeviction", advice=advice)

@@ -1,0 +1,100 @@
+"""Clocks that are wrong by minutes, or jump: slower for a moment, never wrong."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+from libs.mirror.tests.stage import Stage
+
+from common.clock import SystemClock
+from mirror import Limits, MirrorUnavailable, keys, open_mirror
+
+MINUTES = 7 * 60
+
+
+class Wrong(SystemClock):
+    """A machine whose clocks have nothing to do with Valkey's."""
+
+    def now(self) -> datetime:
+        """Return the time of some minutes ago."""
+        return super().now() - timedelta(seconds=MINUTES)
+
+    def monotonic(self) -> float:
+        """Return seconds since some other beginning."""
+        return super().monotonic() + 1_000_000
+
+
+async def shift(stage: Stage, seconds: int) -> None:
+    """Move every beat in time: to Valkey the same as if its clock went the other way."""
+    for key in (keys.ONLINE, keys.AVAILABLE):
+        for mitra, score in await stage.raw.zrange(key, 0, -2, withscores=True):
+            await stage.raw.zadd(key, {mitra: score + seconds * 1000})
+
+
+@pytest.mark.req("AV-05", "SW-02")
+async def test_our_own_clocks_are_not_asked_what_time_it_is(stage: Stage) -> None:
+    """A replica minutes off records beats, finds the fresh and sees the stale as any other."""
+    fresh, old = await stage.world.mitra(beat_age=20), await stage.world.mitra(beat_age=50)
+    kit = await open_mirror(stage.url, stage.db, stage.runner, Wrong(), Limits())
+    await kit.seeder.reseed("test")
+    assert await kit.beats.beat(fresh) == "recorded"
+
+    assert await kit.mirror.find_available(3) == [fresh]
+    assert (await stage.kit.mirror.counts()).reachable == 1
+    assert await kit.beats.beat(old) == "recorded"
+    assert await stage.kit.mirror.last_beats([old]) == await kit.mirror.last_beats([old])
+    status = await stage.kit.mirror.status(old)
+    assert status is not None
+    assert status.beat_age_ms is not None
+    assert 0 <= status.beat_age_ms < 3_000
+
+
+@pytest.mark.fault
+@pytest.mark.req("AV-05", "AV-07")
+async def test_when_valkeys_clock_goes_back_beats_of_the_future_are_not_believed(
+    stage: Stage,
+) -> None:
+    """They would stay fresh for minutes after the last of them; a seeding clears them away."""
+    mitra, gone = await stage.world.mitra(), await stage.world.mitra(beat_age=46)
+    await stage.kit.seeder.reseed("test")
+    await shift(stage, MINUTES)
+    with pytest.raises(MirrorUnavailable, match="future"):
+        await stage.kit.mirror.counts()
+    assert await stage.kit.presence.find_available(3) == [mitra]
+    assert await stage.kit.seeder.mend() is not None
+
+    assert await stage.kit.mirror.find_available(3) == [mitra]
+    assert not (await stage.kit.mirror.is_reachable([gone]))[gone].reachable
+    assert (await stage.kit.mirror.stale()).in_grace
+
+
+@pytest.mark.fault
+@pytest.mark.req("AV-05", "AV-07")
+async def test_when_valkeys_clock_goes_forward_nobody_is_gone(stage: Stage) -> None:
+    """All beats are old at once: the mirror counts as deaf, the next beat brings the seeding."""
+    mitras = {await stage.world.mitra() for _ in range(3)}
+    await stage.kit.seeder.reseed("test")
+    await shift(stage, -MINUTES)
+    assert set(await stage.kit.presence.find_available(3)) == mitras
+    await stage.kit.beats.beat(min(mitras))
+    assert set(await stage.kit.presence.find_available(3)) == mitras
+    assert (await stage.kit.mirror.stale()).in_grace
+    assert await stage.kit.seeder.mend() is not None
+
+    assert set(await stage.kit.mirror.find_available(3)) == mitras
+
+
+@pytest.mark.parametrize("seconds", [MINUTES, -MINUTES])
+async def test_what_we_learned_of_its_clock_is_checked_with_each_answer(
+    stage: Stage, seconds: int
+) -> None:
+    """Between two lookings the clock jumped: the question is put again, with the right time."""
+    mitra = await stage.world.mitra(beat_age=10)
+    await stage.world.mitra(beat_age=60)
+    await stage.kit.seeder.reseed("test")
+    link = stage.kit.mirror._link
+    for ask in (stage.kit.mirror.find_available(3), stage.kit.mirror.counts()):
+        assert link.server is not None
+        link._server = replace(link.server, latest_ms=link.server.latest_ms + seconds * 1000)
+        answer = await ask
+        assert answer == [mitra] or getattr(answer, "reachable", 0) == 1
