@@ -85,6 +85,7 @@ async def _run(rig: Rig, chosen: list[Group]) -> list[Line]:
             started = time.monotonic()
             rig.say(f"{'/'.join(group.goals)}: {group.module.TITLE}")
             lines += await _measured(rig, group)
+            await rig.clear()
             rig.say(f"{'/'.join(group.goals)}: done in {time.monotonic() - started:.0f} s")
     finally:
         await rig.close()

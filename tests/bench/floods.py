@@ -21,7 +21,7 @@ from availability.handlers import Loads, Statuses
 from availability.providers import MirrorWriter
 from availability.store import Loads as LoadStore
 from availability.subscriptions import Subscriptions
-from common import trace
+from common import baseline, trace
 from common.bus import Bus, Delivery
 from common.bus.envelope import event_headers
 from common.bus.streams import ensure_stream
@@ -154,15 +154,28 @@ async def idle_lag(*, per_second: float, count: int) -> list[float]:
 
 async def core_flood(ground: Ground) -> float:
     """Return events per second of a core subscriber with one statement and one SET an event."""
-    client, teller = await nats.connect(ground.nats_url), await nats.connect(ground.nats_url)
-    one = _OneByOne(ground, acks=False)
+    return await _core(ground, _OneByOne(ground, acks=False))
+
+
+async def core_together(ground: Ground) -> float:
+    """Return events per second of the product's recompute behind the same bare core subject."""
+    together = _Gathered(ground.loads(ground.shown()))
+    looking = asyncio.ensure_future(together.look())
     try:
-        await client.subscribe("bench.loads", cb=one.hear)
+        return await _core(ground, together)
+    finally:
+        looking.cancel()
+
+
+async def _core(ground: Ground, listener: "_Listener") -> float:
+    client, teller = await nats.connect(ground.nats_url), await nats.connect(ground.nats_url)
+    try:
+        await client.subscribe("bench.loads", cb=listener.hear)
         await client.flush()
         for mitra_id in ground.hot():
             await _tell(teller, "bench.loads", mitra_id, told=False)
         await teller.flush()
-        return await one.rate()
+        return await listener.rate()
     finally:
         await teller.close()
         await client.close()
@@ -185,29 +198,72 @@ async def stream_flood(ground: Ground) -> float:
         await client.close()
 
 
-class _OneByOne:
-    def __init__(self, ground: Ground, *, acks: bool) -> None:
-        self._ground = ground
-        self._acks = acks
+class _Listener:
+    """Takes the events of a flood; knows when the first came and when all were handled."""
+
+    def __init__(self) -> None:
         self._started = 0.0
         self._handled = 0
         self._done = asyncio.Event()
 
     async def hear(self, message: Msg) -> None:
+        """Take one event."""
         self._started = self._started or time.perf_counter()
-        mitra_id = UUID(json.loads(message.data)["mitra_id"])
+        await self._take(message, UUID(json.loads(message.data)["mitra_id"]))
+
+    async def rate(self) -> float:
+        """Return events per second, once all were handled."""
+        async with asyncio.timeout(_LIMIT_SECONDS):
+            await self._done.wait()
+        return EVENTS / (time.perf_counter() - self._started)
+
+    async def _take(self, message: Msg, mitra_id: UUID) -> None:
+        raise NotImplementedError
+
+    def _count(self, handled: int) -> None:
+        self._handled += handled
+        if self._handled == EVENTS:
+            self._done.set()
+
+
+class _OneByOne(_Listener):
+    """One statement and one SET an event, the next event after that."""
+
+    def __init__(self, ground: Ground, *, acks: bool) -> None:
+        super().__init__()
+        self._ground = ground
+        self._acks = acks
+
+    async def _take(self, message: Msg, mitra_id: UUID) -> None:
         load = await self._ground.admin.fetchval(_ONE, mitra_id)
         await self._ground.original.set_capacity(mitra_id, load)
         if self._acks:
             await message.ack()
-        self._handled += 1
-        if self._handled == EVENTS:
-            self._done.set()
+        self._count(1)
 
-    async def rate(self) -> float:
-        async with asyncio.timeout(_LIMIT_SECONDS):
-            await self._done.wait()
-        return EVENTS / (time.perf_counter() - self._started)
+
+class _Gathered(_Listener):
+    """The product's handler, one run at a time, with all that came meanwhile."""
+
+    def __init__(self, loads: Loads) -> None:
+        super().__init__()
+        self._loads = loads
+        self._waiting: list[UUID] = []
+        self._wake = asyncio.Event()
+
+    async def look(self) -> None:
+        """Recompute for as long as somebody is waiting."""
+        while await self._wake.wait():
+            self._wake.clear()
+            while self._waiting:
+                some = self._waiting[: baseline.CONSUMER_GATHER]
+                self._waiting = self._waiting[len(some) :]
+                await self._loads.changed(set(some))
+                self._count(len(some))
+
+    async def _take(self, message: Msg, mitra_id: UUID) -> None:
+        self._waiting.append(mitra_id)
+        self._wake.set()
 
 
 async def _fill(client: Client, subject: str, mitras: Sequence[UUID], *, told: bool) -> None:

@@ -108,6 +108,11 @@ class Rig:
         await process.stop()
         self._processes.remove(process)
 
+    async def clear(self) -> None:
+        """End all programs, so that the next goals have the machine to themselves."""
+        await asyncio.gather(*(process.stop() for process in self._processes))
+        self._processes.clear()
+
     def pin(self, pid: int, *, tested: bool) -> None:
         """Give a process and its children the core under test, or the other one."""
         core = self.tested_core if tested else self.other_core
@@ -126,7 +131,7 @@ class Rig:
                 await self._closers.pop()()
             except Exception as error:  # noqa: BLE001 - the others must be ended all the same
                 self.say(f"closing failed: {error!r}")
-        await asyncio.gather(*(process.stop() for process in self._processes))
+        await self.clear()
         for server in reversed(self._servers.values()):
             await server.stop()
 

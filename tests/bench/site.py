@@ -112,7 +112,7 @@ class Site:
     async def service(self, name: str, *, replica: str = "one") -> tuple[Process, int]:
         """Start a service of the product, as production would; return it and its port."""
         label = f"{name}-{replica}"
-        if label not in self._services:
+        if label not in self._services or not self._services[label][0].running:
             self.rig.say(f"starting {name}")
             port = ports.free_port()
             env = {**await self.environment(name, port), "REPLICA": label}

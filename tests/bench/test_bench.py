@@ -39,6 +39,7 @@ def test_a_figure_over_its_bound_is_a_miss() -> None:
     assert effect("G1", "beats not stored", wrong=1).missed
 
 
+@pytest.mark.req("OP-10")
 def test_people_and_machines_read_the_same() -> None:
     """The table and the JSON line carry the figure, its bound and the verdict."""
     line = Line("G2", "what it is", 2.0, 1.0, note="why")
@@ -91,6 +92,7 @@ async def test_an_error_is_a_miss_of_the_goals_asked_for(rig: Rig) -> None:
     assert [(line.goal, line.verdict) for line in lines] == [("G3", "MISS")]
 
 
+@pytest.mark.req("OP-10")
 async def test_a_load_counts_cpu_time_and_bad_answers(rig: Rig) -> None:
     """The closed loop asks as often as told; a wrong answer is no figure but a failure."""
     port = ports.free_port()

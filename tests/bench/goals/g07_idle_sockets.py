@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from tests.bench.driving import Load, tokens_file
+from tests.bench.extras import Missing, need
 from tests.bench.goals.g06_socket_beat import BEAT, ONLINE
 from tests.bench.lines import Line
 from tests.bench.measure import percentile, rss_kib
@@ -11,6 +13,7 @@ from tests.bench.rig import Rig, python
 from tests.bench.site import CHAT_PATH, MITRAS, Site, scraped
 
 from temani import ports
+from temani.process import Process
 
 TITLE = f"{MITRAS} idle sockets"
 
@@ -18,29 +21,71 @@ _BEAT_EVERY_SECONDS = 20.0
 _RATE = MITRAS / _BEAT_EVERY_SECONDS
 _WATCHED_SECONDS = 20.0
 _SETTLE_SECONDS = 2.0
-_NOISE_SOCKETS = 50
 
 
 async def measure(rig: Rig) -> list[Line]:
     """Open the sockets, weigh the process, then let every mitra beat at the product's pace."""
     site = await Site.of(rig)
+    port = ports.free_port()
+    command = [*python("tests.bench.peers.aiohttp_floor"), str(port)]
+    floor = House("aiohttp, echo", await rig.start("idle-echo", command, port=port), port, "/ws")
     chat, port = await site.service("chat", replica="idle")
-    floor_port = ports.free_port()
-    floor = await rig.start(
-        "noise", [*python("tests.bench.peers.aiohttp_floor"), str(floor_port)], port=floor_port
-    )
-    empty = rss_kib(chat.pid)
-    rig.say(f"opening {MITRAS} sockets")
-    load = await Load.open(rig, "idle", _plan(site, port, CHAT_PATH, MITRAS), chat)
-    noise = await Load.open(rig, "noise", _plan(site, floor_port, "/ws", _NOISE_SOCKETS), floor)
+    product = House("product", chat, port, CHAT_PATH)
+    lines = [await _weigh(site, floor, bound=None), await _weigh_picows(site)]
+    load, noise = None, await Load.open(rig, "noise", _plan(site, floor, 50), floor.process)
     try:
-        await load.pace(rate=_RATE, seconds=_SETTLE_SECONDS)
-        weight = _weight(load, empty, rss_kib(chat.pid))
-        return [weight, *await _lateness(load, noise, port)]
+        empty = rss_kib(chat.pid)
+        load = await _filled(site, product)
+        lines.insert(0, _weight(product, load, empty, bound=16))
+        return [*lines, *await _lateness(load, noise, product.port)]
     finally:
         await noise.close()
-        await load.close()
+        if load is not None:
+            await load.close()
         await chat.kill()  # saying goodbye to ten thousand is no part of this
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """A program that holds sockets, and where."""
+
+    name: str
+    process: Process
+    port: int
+    path: str
+
+
+async def _filled(site: Site, house: House) -> Load:
+    """Open all sockets to a program and let some beat, so that nothing is left half done."""
+    site.rig.say(f"opening {MITRAS} sockets: {house.name}")
+    load = await Load.open(site.rig, "idle", _plan(site, house, MITRAS), house.process)
+    await load.pace(rate=_RATE, seconds=_SETTLE_SECONDS)
+    return load
+
+
+async def _weigh(site: Site, house: House, *, bound: float | None) -> Line:
+    """Weigh what a program's sockets hold, and close them."""
+    empty = rss_kib(house.process.pid)
+    load = await _filled(site, house)
+    try:
+        return _weight(house, load, empty, bound=bound)
+    finally:
+        await load.close()
+
+
+async def _weigh_picows(site: Site) -> Line:
+    name = "picows"
+    try:
+        need("picows")
+    except Missing as missing:
+        return Line("G7", f"{name}: memory per idle socket", None, None, skipped=str(missing))
+    port = ports.free_port()
+    command = python("tests.bench.lanes.picows_beats")
+    env = await site.environment("availability", port)
+    process = await site.rig.start("idle-picows", command, port=port, env=env)
+    line = await _weigh(site, House(name, process, port, "/ws"), bound=None)
+    await site.rig.end(process)
+    return line
 
 
 async def _lateness(load: Load, noise: Load, port: int) -> list[Line]:
@@ -81,23 +126,25 @@ async def _lateness(load: Load, noise: Load, port: int) -> list[Line]:
     ]
 
 
-def _weight(load: Load, empty: int, full: int) -> Line:
+def _weight(house: House, load: Load, empty: int, *, bound: float | None) -> Line:
+    full = rss_kib(house.process.pid)
     note = f"{empty / 1024:.0f} -> {full / 1024:.0f} MiB, opened in {load.opened_in:.0f} s"
-    return Line("G7", "memory per idle socket", (full - empty) / MITRAS, 16, "KiB", note=note)
+    what = f"{house.name}: memory per idle socket"
+    return Line("G7", what, (full - empty) / MITRAS, bound, "KiB", note=note)
 
 
 def _grown(before: Mapping[str, float], after: Mapping[str, float], name: str) -> float:
     return after[name] - before.get(name, 0.0)
 
 
-def _plan(site: Site, port: int, path: str, sockets: int) -> dict[str, object]:
+def _plan(site: Site, house: House, sockets: int) -> dict[str, object]:
     tokens = [one.token for one in site.mitras[:sockets]]
     return {
         "kind": "socket",
-        "port": port,
-        "path": path,
+        "port": house.port,
+        "path": house.path,
         "connections": sockets,
-        "tokens": tokens_file(site.rig.folder, f"idle-{port}", tokens),
+        "tokens": tokens_file(site.rig.folder, f"idle-{house.port}", tokens),
         "beat": BEAT,
         "ack": ONLINE,
     }

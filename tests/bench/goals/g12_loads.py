@@ -12,6 +12,7 @@ from tests.bench.crowd import Original
 from tests.bench.floods import (
     Ground,
     core_flood,
+    core_together,
     idle_lag,
     product_flood,
     product_paced,
@@ -37,7 +38,8 @@ _PER_SECOND: Final = 300.0
 _PACED: Final = 900
 _LATE_MS: Final = 5.0
 
-PRODUCT, CORE, STREAM = "product", "core, one by one", "JetStream, one by one"
+PRODUCT, STREAM = "the subscription", "JetStream, one by one"
+TOGETHER_CORE, CORE = "the handler behind core", "core, one by one"
 TOGETHER, SINGLY = "together", "singly"
 
 
@@ -100,6 +102,7 @@ async def _floods(rig: Rig, ground: Ground) -> list[Line]:
     rates = await paired(
         {
             PRODUCT: lambda: product_flood(ground),
+            TOGETHER_CORE: lambda: core_together(ground),
             CORE: lambda: core_flood(ground),
             STREAM: lambda: stream_flood(ground),
         },
@@ -107,11 +110,13 @@ async def _floods(rig: Rig, ground: Ground) -> list[Line]:
     )
     wrong = len(await ground.kit.seeder.diff())
     lines = []
-    for theirs, bound in ((CORE, 8.0), (STREAM, 3.0)):
-        ours, others = rates[PRODUCT], rates[theirs]
-        note = f"{median(ours):.0f} / {median(others):.0f} events/s, {spread(ours, others)}"
-        what = f"flood: product / {theirs}"
-        lines.append(Line("G12", what, ratio(ours, others), bound, note=note, at_least=True))
+    # The product hears loads through JetStream only: beside core there is no goal for all of it.
+    goals = ((PRODUCT, STREAM, 3.0), (TOGETHER_CORE, CORE, 8.0), (PRODUCT, CORE, None))
+    for ours, theirs, bound in goals:
+        top, bottom = rates[ours], rates[theirs]
+        note = f"{median(top):.0f} / {median(bottom):.0f} events/s, {spread(top, bottom)}"
+        what = f"flood: {ours} / {theirs}"
+        lines.append(Line("G12", what, ratio(top, bottom), bound, note=note, at_least=True))
     return [*lines, effect("G12", "loads that differ after the floods", wrong=wrong)]
 
 
