@@ -69,6 +69,26 @@ class Gcra:
             del self._arrivals[key]
 
 
+class Pace:
+    """The same for something that has one key only: two numbers and no table."""
+
+    __slots__ = ("_arrival", "_interval", "_tolerance")
+
+    def __init__(self, rate: Rate) -> None:
+        self._interval = 1.0 / rate.per_second
+        self._tolerance = self._interval * (rate.burst - 1)
+        self._arrival = float("-inf")
+
+    def ask(self, now: float) -> float:
+        """Take one cell at this moment of a monotonic clock; return 0, or the seconds to wait."""
+        arrival = max(self._arrival, now)
+        wait = arrival - self._tolerance - now
+        if wait > 1e-9:
+            return wait
+        self._arrival = arrival + self._interval
+        return 0.0
+
+
 class Limiter:
     """The limits of one service: a bucket for each class and caller."""
 

@@ -1,5 +1,6 @@
 """The chat socket: frame → handler, and what a new connection is told first."""
 
+import functools
 from uuid import UUID
 
 from chat import errors
@@ -153,12 +154,14 @@ class Sockets:
         told[data.session_id] = now
 
     async def beat(
-        self, connection: Connection, _data: frames.BeatData, _frame_id: str | None
-    ) -> Frame:
+        self, connection: Connection, _data: frames.BeatData, frame_id: str | None
+    ) -> Frame | bytes:
         """Note a heartbeat; the answer tells an auto-offlined mitra that she is offline."""
         is_online = None
         if _role(connection) == "mitra":
             is_online = await self._attendance.beat(connection.caller.user_id)
+        if frame_id is None:
+            return _rendered(is_online)
         return frames.BeatAckFrame(data=frames.BeatAckData(is_online=is_online))
 
     async def resume(
@@ -177,6 +180,12 @@ class Sockets:
     def _here(self, connection: Connection) -> None:
         if _role(connection) == "mitra":
             self._attendance.saw(connection.caller.user_id)
+
+
+@functools.cache
+def _rendered(is_online: bool | None) -> bytes:  # noqa: FBT001  # there are three answers
+    """Return the answer to a beat without an id; it is made once."""
+    return frames.BeatAckFrame(data=frames.BeatAckData(is_online=is_online)).encode()
 
 
 def route(sockets: Sockets, hub: Hub) -> tuple[str, SocketHandler]:

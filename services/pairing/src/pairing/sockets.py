@@ -1,5 +1,7 @@
 """The pairing socket: customers follow their request, mitras their offers."""
 
+import functools
+
 from common.clock import Clock
 from common.sockets import Connection, Frame, Frames, Hub
 from common.sockets.hub import SocketHandler
@@ -62,9 +64,13 @@ class Sockets:
             )
         )
 
-    async def beat(self, connection: Connection, _data: Beat, frame_id: str | None) -> Frame:
+    async def beat(
+        self, connection: Connection, _data: Beat, frame_id: str | None
+    ) -> Frame | bytes:
         """Record a heartbeat and say whether she counts as online."""
         is_online = await self._beat(connection)
+        if frame_id is None:
+            return _rendered(is_online)
         return BeatAckFrame(id=frame_id, data=BeatAckView(is_online=is_online))
 
     async def seen(self, connection: Connection, data: Seen, _frame_id: str | None) -> None:
@@ -86,6 +92,12 @@ class Sockets:
             return await self._presence.beat(connection.caller.user_id)
         except errors.PresenceUnavailable:
             return None
+
+
+@functools.cache
+def _rendered(is_online: bool | None) -> bytes:  # noqa: FBT001  # there are three answers
+    """Return the answer to a beat without an id; it is made once."""
+    return BeatAckFrame(data=BeatAckView(is_online=is_online)).encode()
 
 
 def route(sockets: Sockets, hub: Hub) -> tuple[str, SocketHandler]:

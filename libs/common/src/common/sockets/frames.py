@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeVar, Union
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from common.sockets.connection import Connection
 
 D = TypeVar("D", bound=BaseModel)
-FrameHandler = Callable[["Connection", D, str | None], Awaitable["Frame | None"]]
+# Bytes are a frame that was rendered before; it names no `id`.
+Answer = Union["Frame", bytes, None]
+FrameHandler = Callable[["Connection", D, str | None], Awaitable[Answer]]
 
 LONGEST_ID: Final = 64
 
@@ -134,7 +136,7 @@ class FrameKind:
     name: str
     model: type[BaseModel]
     adapter: TypeAdapter[Any]
-    handler: Callable[..., Awaitable[Frame | None]]
+    handler: Callable[..., Awaitable[Answer]]
 
 
 class Frames:

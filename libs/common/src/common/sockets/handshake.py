@@ -1,6 +1,7 @@
 """Before a socket is anybody's: where it comes from, that it is one, and who it is."""
 
 import asyncio
+import contextlib
 from collections.abc import Collection
 from typing import Final
 from urllib.parse import urlsplit
@@ -16,6 +17,9 @@ from common.web import problems
 from common.web.binding import bearer
 
 _TOKEN_NAMES: Final = frozenset({"token", "access_token", "jwt", "auth", "authorization", "bearer"})
+
+
+_SIGNS: Final = frozenset({WSMsgType.PING, WSMsgType.PONG})
 
 
 class TokenInUrl(problems.Problem):
@@ -87,13 +91,21 @@ def header_token(request: web.Request) -> str | None:
     return token
 
 
+async def pong(websocket: web.WebSocketResponse, data: bytes) -> None:
+    """Answer a ping; whoever is gone needs no answer."""
+    with contextlib.suppress(ConnectionError):
+        await websocket.pong(data)
+
+
 async def first_message(
     websocket: web.WebSocketResponse, *, seconds: float, most: int
 ) -> AuthMessage:
     """Wait for the `auth` message; raises Refused when it does not come or is something else."""
     try:
         async with asyncio.timeout(seconds):
-            message = await websocket.receive()
+            while (message := await websocket.receive()).type in _SIGNS:
+                if message.type is WSMsgType.PING:
+                    await pong(websocket, message.data)
     except TimeoutError:
         raise Refused(CloseCode.AUTH_TIMEOUT) from None
     if message.type is WSMsgType.BINARY:

@@ -5,7 +5,6 @@ import contextlib
 import random
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable
-from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -14,10 +13,11 @@ from aiohttp import WSMsgType, web
 from prometheus_client import Gauge
 
 from common.clock import Clock
-from common.limits import Gcra, Rate
+from common.limits import Pace, Rate
 from common.log import get_logger
 from common.runner import Runner
 from common.sockets import handshake
+from common.sockets.care import Care
 from common.sockets.connection import Connection
 from common.sockets.dispatch import Checks, Dispatcher
 from common.sockets.door import Door, closes
@@ -26,8 +26,6 @@ from common.sockets.frames import (
     Frames,
     RestartData,
     RestartFrame,
-    TokenExpiringData,
-    TokenExpiringFrame,
 )
 from common.sockets.limits import CloseCode, SocketLimits
 from common.sockets.registry import Registry
@@ -73,7 +71,12 @@ class Hub:
         self._service = service
         self._origins = tuple(allowed_origins)
         self._limits = limits or SocketLimits()
+        self._flood = Rate(
+            per_second=self._limits.messages / self._limits.messages_seconds,
+            burst=self._limits.messages,
+        )
         self._registry = Registry()
+        self._care = Care(self._registry, limits=self._limits, clock=clock)
         self._door = Door(
             verifier=verifier,
             revocations=revocations,
@@ -104,7 +107,8 @@ class Hub:
             token = handshake.header_token(request)
             caller = None if token is None else await self._door.identify(token, roles)
             websocket = web.WebSocketResponse(
-                heartbeat=self._limits.heartbeat_seconds,
+                # Care asks for signs of life: two timers and now and then a task less for each.
+                autoping=False,
                 max_msg_size=self._limits.hard_message_bytes,
                 compress=False,
                 timeout=self._limits.close_seconds,
@@ -122,7 +126,7 @@ class Hub:
                     # Beside this task, which may be cancelled: the end must be complete.
                     leaving = self._leave(connection, websocket, on_close, started)
                     self._runner.background(leaving, name="socket-end")
-                await connection.ended.wait()
+                await connection.until_ended()
             return websocket
 
         # build_app() calls it when the replica shuts down.
@@ -164,18 +168,8 @@ class Hub:
             connection.close(code)
 
     async def tick(self) -> None:
-        """Warn connections whose token ends soon, end those whose token has ended."""
-        now = self._clock.now()
-        warn_at = now + timedelta(seconds=self._limits.expiring_seconds)
-        end_at = now - timedelta(seconds=self._limits.expired_seconds)
-        for connection in self._registry:
-            expires_at = connection.caller.expires_at
-            if expires_at <= end_at:
-                connection.close(CloseCode.EXPIRED)
-            elif expires_at <= warn_at and not connection.warned:
-                connection.warned = True
-                data = TokenExpiringData(expires_at=expires_at.isoformat())
-                connection.send(TokenExpiringFrame(data=data))
+        """Look after everybody once."""
+        await self._care.tick()
 
     async def drain(self) -> None:
         """Send every client elsewhere, all at once; each has 2 s to say goodbye."""
@@ -188,7 +182,7 @@ class Hub:
             async with asyncio.timeout(self._limits.close_seconds + 1.0):
                 await asyncio.gather(*(ws.close(code=CloseCode.RESTART) for ws in strangers))
                 for connection in leaving:
-                    await connection.ended.wait()
+                    await connection.until_ended()
         for connection in self._registry:
             connection.abort()
 
@@ -205,8 +199,8 @@ class Hub:
         if known is None:
             return None
         connection = Connection(
+            request=request,
             websocket=websocket,
-            transport=request.transport,
             caller=known.caller,
             cursor=known.cursor,
             limits=self._limits,
@@ -238,7 +232,7 @@ class Hub:
             await self._closed(connection, on_close)
             self._account(connection, websocket, started)
         finally:
-            connection.ended.set()
+            connection.mark_ended()
 
     async def _open(self, connection: Connection, on_open: OnOpen) -> Frame | None:
         try:
@@ -261,22 +255,25 @@ class Hub:
     async def _read(
         self, connection: Connection, websocket: web.WebSocketResponse, dispatcher: Dispatcher
     ) -> None:
-        rate = Rate(
-            per_second=self._limits.messages / self._limits.messages_seconds,
-            burst=self._limits.messages,
-        )
-        flood = Gcra(rate, clock=self._clock)
+        loop, flood = asyncio.get_running_loop(), Pace(self._flood)
+        connection.busy = False
         async for message in websocket:
+            connection.heard_at = loop.time()
             if connection.closing:
                 continue  # only waiting for the client's goodbye
-            if message.type is not WSMsgType.TEXT:
+            if message.type is WSMsgType.TEXT:
+                if _size(message.data) > self._limits.message_bytes:
+                    connection.close(CloseCode.TOO_BIG)
+                elif flood.ask(self._clock.monotonic()) > 0:
+                    connection.close(CloseCode.POLICY)
+                else:
+                    connection.busy = True
+                    await dispatcher.handle(connection, message.data)
+                    connection.busy = False
+            elif message.type is WSMsgType.PING:
+                await handshake.pong(websocket, message.data)
+            elif message.type is not WSMsgType.PONG:
                 connection.close(CloseCode.UNSUPPORTED)
-            elif len(message.data.encode()) > self._limits.message_bytes:
-                connection.close(CloseCode.TOO_BIG)
-            elif flood.ask("") > 0:
-                connection.close(CloseCode.POLICY)
-            else:
-                await dispatcher.handle(connection, message.data)
 
     def _account(
         self, connection: Connection, websocket: web.WebSocketResponse, started: float
@@ -293,3 +290,7 @@ class Hub:
             sent=connection.sent,
             close=code,
         )
+
+
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())

@@ -38,6 +38,8 @@ class CloseCode:
     """Why a connection ends."""
 
     UNSUPPORTED = 1003
+    # Never sent: nobody is there to read it.
+    SILENT = 1006
     POLICY = 1008
     TOO_BIG = 1009
     INTERNAL = 1011

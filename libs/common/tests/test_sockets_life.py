@@ -1,0 +1,161 @@
+"""Sockets that say little: signs of life, and frames that say nothing but their kind."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiohttp import ClientWebSocketResponse, WSMsgType
+from aiohttp.test_utils import TestClient, TestServer
+from pydantic import BaseModel, ConfigDict
+
+from common.ids import new_id
+from common.runner import Runner
+from common.sockets import Connection, Frame, Frames, Hub, SocketLimits
+from common.testing import FakeClock, eventually
+from common.testing.tokens import FakeRevocations, Mint
+from common.web import Health, build_app
+
+pytestmark = pytest.mark.req("AU-08")
+
+ANSWER = b'{"type":"beaten","id":null,"data":{"ready":true}}'
+
+
+class Settings:
+    """What the edge reads."""
+
+    trusted_hops = 0
+
+
+class Beat(BaseModel):
+    """It says nothing but its kind."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Stage:
+    """A hub whose frame is answered with one that was rendered before."""
+
+    def __init__(self, runner: Runner, limits: SocketLimits | None = None) -> None:
+        self.mint = Mint(FakeClock())
+        self.revocations = FakeRevocations()
+        self.beats = 0
+        self.hold = asyncio.Event()
+        self.hold.set()
+        self.hub = Hub(
+            verifier=self.mint.verifier(),
+            revocations=self.revocations,
+            runner=runner,
+            clock=self.mint.clock,
+            service="life",
+            limits=limits,
+        )
+        frames = Frames()
+        frames.on("beat", Beat)(self._beat)
+        self.app = build_app(
+            settings=Settings(),
+            service="life",
+            title="Life",
+            routes=[],
+            statuses={},
+            verifier=None,
+            revocations=None,
+            health=Health(),
+            sockets=[("/ws", self.hub.endpoint(roles={"mitra"}, frames=frames, on_open=_opened))],
+        )
+
+    async def _beat(self, _connection: Connection, _data: Beat, frame_id: str | None) -> Any:
+        self.beats += 1
+        await self.hold.wait()
+        return ANSWER if frame_id is None else Frame(type="beaten", data={"ready": True})
+
+
+async def _opened(_connection: Connection) -> Frame:
+    return Frame(type="state")
+
+
+async def connect(
+    client: TestClient[Any, Any], stage: Stage, **claims: Any
+) -> ClientWebSocketResponse:
+    """Open a socket whose client answers no ping by itself."""
+    socket = await client.ws_connect("/ws", autoping=False)
+    await socket.ping()
+    await socket.send_json({"type": "auth", "token": stage.mint.token(role="mitra", **claims)})
+    assert (await socket.receive(timeout=5)).type is WSMsgType.PONG
+    assert (await socket.receive_json(timeout=5))["type"] == "state"
+    return socket
+
+
+async def tick(stage: Stage, seconds: float) -> None:
+    """Let time pass over the sockets: only their own marks are moved."""
+    for user in stage.hub.users():
+        for connection in stage.hub.connections_of(user):
+            connection.heard_at -= seconds
+            connection.asked_at -= seconds
+    await stage.hub.tick()
+
+
+async def test_the_silent_are_asked_and_then_dropped(runner: Runner) -> None:
+    """15 s of silence bring a ping; 7.5 s more without an answer end the connection."""
+    stage = Stage(runner)
+    async with TestClient(TestServer(stage.app)) as client:
+        dead = await connect(client, stage)
+        await tick(stage, 14)
+        await tick(stage, 2)
+        assert (await dead.receive(timeout=5)).type is WSMsgType.PING
+        await tick(stage, 7)
+        assert len(stage.hub.users()) == 1
+        await tick(stage, 1)
+
+        assert await eventually(lambda: not stage.hub.users())
+        assert (await dead.receive(timeout=5)).type in (WSMsgType.CLOSED, WSMsgType.ERROR)
+
+
+async def test_whoever_answers_or_says_something_stays(runner: Runner) -> None:
+    """A pong is a sign of life, and so is every frame: the next question starts from there."""
+    stage = Stage(runner)
+    async with TestClient(TestServer(stage.app)) as client:
+        socket = await connect(client, stage)
+        (connection,) = stage.hub.connections_of(*stage.hub.users())
+        for sign in (socket.pong, lambda: socket.send_str('{"type":"beat"}')):
+            await tick(stage, 16)
+            assert (await socket.receive(timeout=5)).type is WSMsgType.PING
+            asked_at = connection.asked_at
+            await sign()
+            assert await eventually(lambda: connection.heard_at >= asked_at)  # noqa: B023
+            await tick(stage, 8)
+        assert (await socket.receive(timeout=5)).data.encode() == ANSWER
+
+        assert len(stage.hub.users()) == 1
+
+
+async def test_nobody_is_silent_while_we_do_not_listen(runner: Runner) -> None:
+    """However long a frame takes to be handled, its sender is not dropped for it."""
+    stage = Stage(runner)
+    async with TestClient(TestServer(stage.app)) as client:
+        socket = await connect(client, stage)
+        stage.hold.clear()
+        await socket.send_str('{"type":"beat"}')
+        assert await eventually(lambda: stage.beats == 1)
+        for _ in range(3):
+            await tick(stage, 60)
+        stage.hold.set()
+
+        assert (await socket.receive(timeout=5)).data.encode() == ANSWER
+
+
+async def test_frames_that_say_nothing_are_checked_each_time(runner: Runner) -> None:
+    """A beat sent again is not parsed again, but its login is asked about as ever."""
+    stage = Stage(runner)
+    login_id = new_id()
+    async with TestClient(TestServer(stage.app)) as client:
+        socket = await connect(client, stage, login_id=login_id)
+        for text in ('{"type":"beat","data":{}}',) * 2 + ('{"type":"beat","id":"7"}',) * 2:
+            await socket.send_str(text)
+        answers = [await socket.receive_json(timeout=5) for _ in range(4)]
+        stage.revocations.revoked.add(login_id)
+        await socket.send_str('{"type":"beat","data":{}}')
+
+        assert [answer["id"] for answer in answers] == [None, None, "7", "7"]
+        assert {answer["type"] for answer in answers} == {"beaten"}
+        assert (await socket.receive(timeout=5)).data == 4403
+        assert stage.beats == 4
