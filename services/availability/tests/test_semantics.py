@@ -267,7 +267,9 @@ async def test_a_replica_starts_all_the_same(
 
     async with raw(breakable) as client:
         await client.flushall()
+    before_start = counted("mirror_reseeds_total", reason="start")
     async with running(settings, stage.admin_url) as site:
+        assert counted("mirror_reseeds_total", reason="start") == before_start + 1
         assert await source(site) == "mirror", "restore, reseed, only then listen"
 
 
