@@ -94,13 +94,14 @@ async def test_a_key_of_another_kind_is_mended(stage: Stage) -> None:
 
 
 @pytest.mark.req("AV-08", "AV-09")
-async def test_a_key_lost_during_a_seeding_keeps_it_from_ending(stage: Stage) -> None:
+@pytest.mark.parametrize("key", KEYS)
+async def test_a_key_lost_during_a_seeding_keeps_it_from_ending(stage: Stage, key: str) -> None:
     """What was written before is gone, so nobody says that all is there."""
     await stage.world.mitra()
     await stage.raw.flushall()
 
     async def lose_it(_seen: int) -> None:
-        await stage.raw.delete(keys.VERSIONS)
+        await stage.raw.delete(key)
 
     with pytest.raises(MirrorUnavailable, match="emptied while it was seeded"):
         await stage.kit.seeder.reseed("test", told=lose_it)
