@@ -24,13 +24,13 @@ def window(*, starts_at: datetime | None, ends_at: datetime | None, now: datetim
 
     An end in the future means now. Raises WindowEmpty, WindowTooLong.
     """
-    until = now if ends_at is None else ends_at
-    since = min(until, now) - USUAL_WINDOW if starts_at is None else starts_at
-    if since >= until or since >= now:
+    until = now if ends_at is None else min(ends_at, now)
+    since = until - USUAL_WINDOW if starts_at is None else starts_at
+    if since >= until:
         raise WindowEmpty
     if until - since > LONGEST_WINDOW:
         raise WindowTooLong
-    return Window(since, min(until, now))
+    return Window(since, until)
 
 
 @dataclass(frozen=True, slots=True)

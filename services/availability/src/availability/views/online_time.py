@@ -1,11 +1,24 @@
 """How long a mitra was online."""
 
-from typing import Annotated, Literal
+from datetime import UTC, datetime
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from availability.views.base import View
+
+# Nobody was online before; and a day before the year 1 there is nothing to count back to.
+_EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def _not_ancient(moment: datetime) -> datetime:
+    if moment < _EARLIEST:
+        raise ValueError("nobody was online before the year 2000")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_not_ancient)]
 
 
 class OnlineTimeQuery(BaseModel):
@@ -13,8 +26,8 @@ class OnlineTimeQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    starts_at: AwareDatetime | None = Field(default=None, alias="from")
-    ends_at: AwareDatetime | None = Field(default=None, alias="to")
+    starts_at: Moment | None = Field(default=None, alias="from")
+    ends_at: Moment | None = Field(default=None, alias="to")
     limit: Annotated[int, Field(ge=1, le=500)] = 100
     cursor: UUID | None = None
 
