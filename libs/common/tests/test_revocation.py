@@ -1,6 +1,7 @@
 """Revocation: pushed, asked again, never accepted in silence, never invented."""
 
 import dataclasses
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -214,6 +215,34 @@ async def test_whoever_calls_often_is_asked_about_beside_the_others(stage: Stage
     assert not stage.revocations.vouches_for(caller)
 
 
+async def test_a_crowd_asks_once(stage: Stage) -> None:
+    """Whoever comes at the same moment is asked about together; each gets her own answer."""
+    callers = [stage.caller() for _ in range(50)]
+    stage.db.revoked = {callers[7].login_id}
+    answers = await asyncio.gather(
+        *(stage.revocations.check(caller) for caller in callers), return_exceptions=True
+    )
+
+    assert stage.db.asked == 1
+    assert [answer for answer in answers if answer is not None] == [answers[7]]
+    assert isinstance(answers[7], LoginRevoked)
+
+
+async def test_a_crowd_that_cannot_be_asked_about_is_told_so(stage: Stage) -> None:
+    """Nobody of a crowd waits for ever: all are told to try again, also beside one who left."""
+    stage.db.away = True
+    waiting = [asyncio.ensure_future(stage.revocations.check(stage.caller())) for _ in range(3)]
+    await asyncio.sleep(0)
+    waiting[1].cancel()
+    answers = await asyncio.gather(*waiting, return_exceptions=True)
+
+    assert [type(answer) for answer in answers] == [
+        Unavailable,
+        asyncio.CancelledError,
+        Unavailable,
+    ]
+
+
 async def test_nobody_vouches_for_a_revoked_login(stage: Stage) -> None:
     """A login that has ended is not known to be good, however lately it was asked about."""
     caller = stage.caller()
@@ -228,7 +257,8 @@ async def test_memory_ends_with_the_tokens(stage: Stage) -> None:
     """Revocations are forgotten when no token of theirs can be alive."""
     stage.revocations.revoke([new_id()])
     await stage.revocations.check(stage.caller())
-    await stage.revocations.recheck()
+    for _ in range(5):
+        await stage.revocations.recheck()
     stage.clock.advance(revocation.REMEMBER_SECONDS + 1)
     await stage.revocations.recheck()
 

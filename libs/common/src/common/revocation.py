@@ -5,7 +5,8 @@ auth's own function in Postgres. With both away a login that was good within the
 stays good; every other is told to try again later. Nothing is accepted in silence.
 """
 
-from collections import OrderedDict
+import asyncio
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import ClassVar, Final, Protocol
 from uuid import UUID
@@ -34,6 +35,8 @@ RECHECK_SECONDS: Final = 12.0
 REMEMBER_SECONDS: Final = (LONGEST_LIFE + 2 * LEEWAY).total_seconds()
 MOST_REMEMBERED: Final = 200_000
 BATCH: Final = 500
+# So many passes back a login still counts as busy: about a minute.
+_PASSES: Final = 5
 
 _SQL = "SELECT login_id FROM auth.revoked_logins_v1($1)"
 
@@ -132,7 +135,9 @@ class Revocations:
         self._good: OrderedDict[UUID, float] = OrderedDict()
         self._callbacks: list[Callable[[UUID], None]] = []
         self._watched: list[Callable[[], Iterable[UUID]]] = []
-        self._busy: set[UUID] = set()
+        self._busy: deque[set[UUID]] = deque([set()], maxlen=_PASSES)
+        self._asking: list[tuple[UUID, asyncio.Future[bool]]] = []
+        self._runner = runner
         if self._mirror is not None:
             runner.on_stop(self._mirror.close)
         bus.listen(SUBJECT, self._hear)
@@ -141,11 +146,11 @@ class Revocations:
     async def check(self, caller: Caller) -> None:
         """Raise LoginRevoked when the login has ended, Unavailable when nobody can tell."""
         login = caller.login_id
-        self._busy.add(login)
+        self._busy[0].add(login)
         if login in self._revoked:
             raise LoginRevoked
         good_for = self._clock.monotonic() - self._good.get(login, float("-inf"))
-        if good_for >= GOOD_SECONDS and login in await self._look_up([login]):
+        if good_for >= GOOD_SECONDS and await self._is_revoked(login):
             raise LoginRevoked
         self._note_use(caller)
 
@@ -156,7 +161,7 @@ class Revocations:
         asked_at = self._good.get(login)
         if asked_at is None or self._clock.monotonic() - asked_at >= GOOD_SECONDS:
             return False
-        self._busy.add(login)
+        self._busy[0].add(login)
         return self._used.get(login, -1) >= caller.generation or not self._bus.up
 
     def on_revoked(self, callback: Callable[[UUID], None]) -> None:
@@ -184,12 +189,12 @@ class Revocations:
     async def recheck(self) -> None:
         """Ask about every watched login; one pass of the bound that holds without NATS.
 
-        Those that called since the last pass come along: whoever calls often never waits for an
-        answer of her own, and 500 in one question cost little more than one.
+        Those that called within the last minute come along: whoever calls often never waits for
+        an answer of her own, and 500 in one question cost little more than one.
         """
         self._forget()
-        busy, self._busy = self._busy, set()
-        logins = list(busy.union(*(source() for source in self._watched)))
+        logins = list(set().union(*self._busy, *(source() for source in self._watched)))
+        self._busy.appendleft(set())
         for start in range(0, len(logins), BATCH):
             batch = logins[start : start + BATCH]
             try:
@@ -213,6 +218,39 @@ class Revocations:
         while len(self._used) > MOST_REMEMBERED:
             self._used.popitem(last=False)
         self._bus.tell(USED, orjson.dumps({"login_id": str(login), "generation": generation}))
+
+    async def _is_revoked(self, login_id: UUID) -> bool:
+        """Ask about one login, together with all others of this moment."""
+        loop = asyncio.get_running_loop()
+        if not self._asking:
+            loop.call_soon(self._ask_soon)
+        answer: asyncio.Future[bool] = loop.create_future()
+        self._asking.append((login_id, answer))
+        return await answer
+
+    def _ask_soon(self) -> None:
+        asking, self._asking = self._asking, []
+        for start in range(0, len(asking), BATCH):
+            some = asking[start : start + BATCH]
+            self._runner.background(self._answer(some), name="revocation-look-up")
+
+    async def _answer(self, asking: Sequence[tuple[UUID, "asyncio.Future[bool]"]]) -> None:
+        try:
+            revoked = await self._look_up(list({login for login, _ in asking}))
+        except BaseException as error:
+            for _, answer in asking:
+                if answer.done():
+                    continue
+                if isinstance(error, Exception):
+                    answer.set_exception(error)
+                else:
+                    answer.cancel()
+            if not isinstance(error, Exception):
+                raise
+            return
+        for login, answer in asking:
+            if not answer.done():
+                answer.set_result(login in revoked)
 
     async def _look_up(self, login_ids: Sequence[UUID]) -> set[UUID]:
         asked_at = self._clock.monotonic()

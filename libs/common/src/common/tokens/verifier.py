@@ -23,6 +23,7 @@ AUDIENCE_OF_ROLE: Final[Mapping[str, str]] = {
 LEEWAY = timedelta(seconds=10)
 LONGEST_LIFE = timedelta(minutes=15)
 LONGEST_TOKEN = 4096
+_MOST_KIDS = 64
 _CLAIMS = ("iss", "aud", "sub", "sid", "role", "gen", "iat", "exp", "jti")
 _KID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
@@ -44,6 +45,7 @@ class Verifier:
         self._clock = clock
         self._cache: OrderedDict[str, Caller] = OrderedDict()
         self._cache_version = keys.version
+        self._kids: dict[str, str | None] = {}
         self._jwt = jwt.PyJWT(options={"enforce_minimum_key_length": True})
 
     def known(self, token: str) -> Caller | None:
@@ -85,6 +87,16 @@ class Verifier:
     def _kid_of(self, token: str) -> str | None:
         if len(token) > LONGEST_TOKEN or not token.isascii():
             raise TokenInvalid
+        header = token.partition(".")[0]
+        if header not in self._kids:
+            # All tokens of one key have one header: it is read once, and the token itself again
+            # in any case, where its signature is verified.
+            if len(self._kids) >= _MOST_KIDS:
+                self._kids.clear()
+            self._kids[header] = self._read_kid(token)
+        return self._kids[header]
+
+    def _read_kid(self, token: str) -> str | None:
         try:
             header = jwt.get_unverified_header(token)
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:

@@ -57,13 +57,13 @@ class Lane:
         known = self._edge.recognise(request, operation)
         self._ongoing.requests += 1
         try:
-            caller = known or await self._admit(request, request_id)
+            caller = known or await self._edge.admit(request, operation)
             result = await operation.handler(
                 Context(request, request_id, operation.path, b"", caller)
             )
             response = _whole(request, request_id, result)
             if response is None:
-                request[middlewares.REQUEST_ID] = request_id
+                self._name(request, request_id, known)
                 response = render(result, operation)
             status = response.status
         except Exception as error:  # noqa: BLE001  # the edge: every error has its document
@@ -74,11 +74,6 @@ class Lane:
             self._ongoing.requests -= 1
             self._account(request, request_id, known, status=status, started=started)
         return response
-
-    async def _admit(self, request: web.Request, request_id: str) -> Caller | None:
-        request[middlewares.REQUEST_ID] = request_id
-        middlewares.begin(request)
-        return await self._edge.admit(request, self.operation)
 
     def _account(
         self,
@@ -104,10 +99,12 @@ class Lane:
 
     def _name(self, request: web.Request, request_id: str, known: Caller | None) -> None:
         """Give the lines of what was no everyday call after all their names."""
-        if known is not None and middlewares.CALLER not in request:
-            request[middlewares.REQUEST_ID] = request_id
-            middlewares.begin(request)
-            note_caller(request, known)
+        if middlewares.REQUEST_ID in request:
+            return
+        request[middlewares.REQUEST_ID] = request_id
+        middlewares.begin(request)
+        if caller := known or request.get(middlewares.CALLER):
+            note_caller(request, caller)
 
 
 LANES = web.AppKey("lanes", list[Lane])
