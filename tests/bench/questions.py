@@ -14,7 +14,7 @@ from tests.bench.measure import median, ratio, spread
 from mirror import Counts, StalePage
 
 K: Final = 50
-_LIGHT, _HEAVY = 300, 20_000  # repetitions; of a heavy question so many divided by N
+_LIGHT, _HEAVY = 300, 100_000  # repetitions; of a heavy question so many divided by N
 _STALE_AT_ONCE: Final = 2_000  # as the sweeper asks
 
 PING, FIND, MGET = "PING", "find", "original's MGET"
@@ -93,7 +93,7 @@ async def _in_turn(questions: dict[str, Question], wrong: list[str]) -> dict[str
 def _questions(hall: Hall) -> dict[str, Question]:
     crowd, wire = hall.crowd, hall.original.wire
     available, stale = crowd.available, crowd.stale
-    seldom = max(1, min(20, _HEAVY // len(crowd.ids)))
+    seldom = max(2, min(100, _HEAVY // len(crowd.ids)))
 
     def found_k(found: list[UUID]) -> bool:
         whom = set(found)

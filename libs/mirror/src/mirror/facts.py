@@ -30,6 +30,20 @@ def arguments(facts: Sequence[Fact], now: float) -> list[Argument]:
     return args
 
 
+def slices(facts: Sequence[Fact], mitras: int) -> Iterator[Sequence[Fact]]:
+    """Cut facts into parts of so many mitras; what stands together of one mitra stays together."""
+    start, seen = 0, 0
+    for place, fact in enumerate(facts):
+        if place and fact.mitra_id == facts[place - 1].mitra_id:
+            continue
+        if seen == mitras:
+            yield facts[start:place]
+            start, seen = place, 0
+        seen += 1
+    if facts:
+        yield facts[start:]
+
+
 def applied(facts: Sequence[Fact], states: bytes, kept: bytes, held: Sequence[bytes]) -> Applied:
     """Read what became of these facts."""
     changed = [*_changed(facts, states, held), *_kept(facts, kept)]

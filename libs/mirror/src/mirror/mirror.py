@@ -10,8 +10,8 @@ from libvalkey import pack_command
 from common.clock import Clock
 from mirror import facts as packing
 from mirror import keys, scripts
-from mirror.arc import Kept
-from mirror.asking import GUARD_OF_ONLINE, NEWEST, TRIES, whole
+from mirror.arc import choose
+from mirror.asking import LAST_TWO, TRIES, newest_of, whole
 from mirror.errors import MirrorUnavailable
 from mirror.link import Link, Server
 from mirror.outcomes import Applied
@@ -27,7 +27,7 @@ from mirror.values import (
 from mirror.walks import Walks, beat_of, load_of, parts
 from mirror.wire import Argument
 
-_SLICE: Final = 100  # mitras per command that writes: no command may hold Valkey for 5 ms
+_SLICE: Final = 99  # facts per command (three a mitra): none may hold Valkey for 5 ms
 _ASK: Final = 1000  # ids per command that reads
 _ZERO: Final = ord("0")
 BEAT_BATCH: Final = 500
@@ -43,7 +43,6 @@ _GUARDS: Final = (
 )
 _SEED: Final = pack_command(("GET", keys.SEED))
 _HOW_MANY_ONLINE: Final = pack_command(("ZCARD", keys.ONLINE))
-_HOW_MANY_KEPT: Final = pack_command(("ZCARD", keys.AVAILABLE))
 
 
 class Mirror(Walks):
@@ -51,7 +50,8 @@ class Mirror(Walks):
 
     def __init__(self, link: Link, *, clock: Clock, limits: Limits) -> None:
         super().__init__(link, clock=clock, limits=limits)
-        self._kept = Kept(0, 0)
+        self._fresh = 0
+        """How many of the kept answer were fresh when we last looked."""
         self._heard = 0
         """The newest beat that Valkey had heard when we last sent it some."""
 
@@ -77,16 +77,18 @@ class Mirror(Walks):
     async def counts(self) -> Counts:
         """Return how many mitras are online, reachable and available."""
         for _ in range(TRIES):
-            floor = await self._floor()
-            (online, reachable, available, *guards), now = await self._read(
+            server = self._link.server or await self._link.learn_clock()
+            floor = self._floor(server)
+            (online, reachable, available, guard, *_), now = await self._read(
                 _HOW_MANY_ONLINE,
                 _count(keys.ONLINE, floor, f"({keys.BARRED}"),
                 _count(keys.AVAILABLE, floor),
                 _GUARD_OF_AVAILABLE,
             )
-            whole(guards[:1])
-            if await self._holds(floor, now):
+            whole((guard,))
+            if self._holds(floor, now):
                 return Counts(online - 1, reachable, available, source="mirror")
+            await self._link.learn_clock()
         raise MirrorUnavailable("its clock jumps")
 
     async def status(self, mitra_id: UUID) -> MitraStatus | None:
@@ -151,7 +153,7 @@ class Mirror(Walks):
         server = self._link.server or await self._link.learn_clock()
         now = read_at * 1000 + server.offset_ms
         total = Applied()
-        for part in parts(facts, _SLICE * 3):
+        for part in packing.slices(facts, _SLICE):
             reply, _ = await self._link.run(scripts.APPLY, packing.arguments(part, now))
             total += packing.applied(part, *reply)
         return total
@@ -188,16 +190,20 @@ class Mirror(Walks):
 
     async def _arc(self, wanted: int) -> Sequence[bytes]:
         for last in (False, False, True):
-            arc = self._kept.arc(wanted)
-            floor = await self._floor()
-            (fresh, total, guard, *found), now = await self._read(
-                _count(keys.AVAILABLE, floor), _HOW_MANY_KEPT, _GUARD_OF_AVAILABLE, *arc.commands()
+            arc = choose(wanted, self._fresh)
+            server = self._link.server or await self._link.learn_clock()
+            floor = self._floor(server)
+            (fresh, guard, *found), now = await self._read(
+                _count(keys.AVAILABLE, floor), _GUARD_OF_AVAILABLE, *arc.commands()
             )
             whole((guard,))
-            self._kept = Kept(total, fresh)
-            mitras = arc.fresh(found[: len(arc.ranges)], self._kept)
+            if not self._holds(floor, now):
+                await self._link.learn_clock()
+                continue
+            self._fresh = fresh
+            mitras = arc.still_fresh(found, fresh)
             # At last: who is there changes faster than we ask, but these are there.
-            if await self._holds(floor, now) and (last or len(mitras) == min(wanted, fresh)):
+            if last or len(mitras) == min(wanted, fresh):
                 return mitras
         raise MirrorUnavailable("its clock jumps")
 
@@ -210,16 +216,17 @@ class Mirror(Walks):
             pack_command(("SMISMEMBER", keys.DEACTIVATED, keys.GUARD, *ids)),
             pack_command(("ZADD", keys.ONLINE, "XX", "GT", "CH", *pairs)),
             pack_command(("ZADD", keys.AVAILABLE, "XX", "GT", *pairs)),
-            NEWEST,
-            GUARD_OF_ONLINE,
+            LAST_TWO,
             _GUARD_OF_AVAILABLE,
             _SEED,
         )
         replies, server = await self._link.ask(b"".join(commands), len(commands))
-        (guard, *barred), moved, _, newest, *guards, raw = replies
+        (guard, *barred), moved, _, last, kept_guard, raw = replies
         self._is_seeded(server, raw)
-        whole((guard, *guards))
-        self._heard = int(newest[1]) if newest else 0
+        whole((guard, kept_guard))
+        # Who is deactivated hides whom we heard last: then the next beats take the longer way.
+        heard = newest_of(last)
+        self._heard = 0 if heard == keys.BARRED else heard
         if moved == len(ids):
             # Everybody grew younger, so everybody is online: no need to ask for each.
             return [1] * moved
