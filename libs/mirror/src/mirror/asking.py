@@ -14,7 +14,8 @@ from mirror.sentinel import Sentinel
 from mirror.values import Limits
 from mirror.wire import Argument, Reply
 
-NEWEST: Final = pack_command(
+_GUARD: Final = keys.GUARD.encode()
+_NEWEST: Final = pack_command(
     (
         "ZRANGE",
         keys.ONLINE,
@@ -28,16 +29,12 @@ NEWEST: Final = pack_command(
         "WITHSCORES",
     )
 )
-GUARD_OF_ONLINE: Final = pack_command(("ZSCORE", keys.ONLINE, keys.GUARD))
+LAST_TWO: Final = pack_command(("ZRANGE", keys.ONLINE, -2, -1, "WITHSCORES"))
+"""The guard, above all others, and below it the newest beat (or somebody who is deactivated)."""
 # The last commands of each question. Valkey may do something else between two of them: when it lost
 # a key meanwhile, then the guards and the sentinel, asked for after the facts, are gone as well.
-_PROOF: Final = (
-    NEWEST
-    + GUARD_OF_ONLINE
-    + pack_command(("TIME",))
-    + pack_command(("MGET", keys.SEED, keys.INTAKE))
-)
-_PROOFS: Final = 4
+_PROOF: Final = LAST_TWO + pack_command(("TIME",)) + pack_command(("MGET", keys.SEED, keys.INTAKE))
+_PROOFS: Final = 3
 FUTURE_MS: Final = 5_000
 """How far in the future a beat may lie: more is a clock that went back."""
 _FOUND_AGAIN_MS: Final = 2_000
@@ -59,12 +56,15 @@ class Asking:
         """Send packed commands; return their replies and the time, in ms on Valkey's clock."""
         asked = len(commands)
         replies, server = await self._link.ask(b"".join(commands) + _PROOF, asked + _PROOFS)
-        newest, guard, time, kept = replies[asked:]
+        last, time, kept = replies[asked:]
         now = int(time[0]) * 1000 + int(time[1]) // 1000
         self._believe(server, kept, now)
-        whole((guard,))
-        if newest and newest[1] != b"0":
-            self._hears(now - int(newest[1]))
+        newest = newest_of(last)
+        if newest == keys.BARRED:
+            found, _ = await self._link.ask(_NEWEST, 0)
+            newest = int(found[1]) if found else 0
+        if newest:
+            self._hears(now - newest)
         return replies, now
 
     async def _run(self, script: Script, *args: Argument) -> Sequence[Reply]:
@@ -74,17 +74,13 @@ class Asking:
         whole((len(answer) > 1,))
         return answer  # type: ignore[no-any-return]  # a list by the scripts' contract
 
-    async def _floor(self) -> int:
+    def _floor(self, server: Server) -> int:
         """Return the score that a fresh beat exceeds, or a little more, by the clock we learned."""
-        server = self._link.server or await self._link.learn_clock()
         return int(self._clock.monotonic() * 1000 + server.latest_ms) + 1 - self._fresh_ms
 
-    async def _holds(self, floor: int, now: int) -> bool:
-        """Return whether `floor` was right at `now`; learn the clock anew where it was not."""
-        if abs(now - self._fresh_ms - floor) <= _JUMP_MS:
-            return True
-        await self._link.learn_clock()
-        return False
+    def _holds(self, floor: int, now: int) -> bool:
+        """Return whether `floor` was right at `now`; where it was not, the clock jumped."""
+        return abs(now - self._fresh_ms - floor) <= _JUMP_MS
 
     def _believe(self, server: Server, kept: Sequence[bytes | None], now: int) -> None:
         raw, silence_ended = kept
@@ -117,7 +113,19 @@ class Asking:
             raise MirrorUnavailable("it was away until a moment ago", state="seeding")
 
 
+def newest_of(last: Sequence[bytes]) -> int:
+    """Read the newest beat, 0 where there is none, of what stands last in `online`."""
+    if len(last) < 2 or last[-2] != _GUARD:
+        raise lost_a_key()
+    return int(last[1]) if len(last) == 4 else 0
+
+
+def lost_a_key() -> MirrorUnavailable:
+    """Return what to raise where a guard is missing."""
+    return MirrorUnavailable("a part of it is lost", state="seeding")
+
+
 def whole(guards: Sequence[Reply]) -> None:
     """Raise unless each of the keys has its guard."""
     if not all(guards):
-        raise MirrorUnavailable("a part of it is lost", state="seeding")
+        raise lost_a_key()

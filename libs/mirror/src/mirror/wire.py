@@ -29,6 +29,7 @@ class Wire(asyncio.Protocol):
         self._reader = Reader()
         self._pending: deque[tuple[float, asyncio.Future[Reply], int]] = deque()
         self._got: list[Reply] = []
+        self._wrong: ReplyError | None = None
         self._out: list[bytes] = []
         self._timeout = timeout
         self._on_lost = on_lost
@@ -69,10 +70,12 @@ class Wire(asyncio.Protocol):
                 return
             if replies := self._pending[0][2]:
                 self._got.append(reply)
+                if isinstance(reply, ReplyError):
+                    self._wrong = self._wrong or reply
                 if len(self._got) == replies:
                     got, self._got = self._got, []
-                    errors = [one for one in got if isinstance(one, ReplyError)]
-                    _settle(self._pending.popleft()[1], errors[0] if errors else got)
+                    wrong, self._wrong = self._wrong, None
+                    _settle(self._pending.popleft()[1], wrong or got)
             else:
                 _settle(self._pending.popleft()[1], reply)
 

@@ -43,11 +43,11 @@ function write.l(id, value)
   return before or ''
 end
 
+-- Returns 1 where the kept answer lacked her, 2 where it held her wrongly, else 0.
 -- known: whether operators' leave was ever told. load: if it was told just now. wish: unless only
 -- the load was told; otherwise the score says whether she is deactivated.
 local function recompute(id, known, load, wish, beat)
   local score = server.call('ZSCORE', ONLINE, id)
-  local kept = server.call('ZSCORE', AVAILABLE, id)
   local barred = score == BARRED
   if score and wish then
     barred = server.call('SISMEMBER', DEACTIVATED, id) == 1
@@ -68,13 +68,8 @@ local function recompute(id, known, load, wish, beat)
       wanted = score
     end
   end
-  if wanted == kept then return 0 end
-  if wanted then
-    server.call('ZADD', AVAILABLE, wanted, id)
-    return kept and 0 or 1
-  end
-  server.call('ZREM', AVAILABLE, id)
-  return 2
+  if wanted then return server.call('ZADD', AVAILABLE, wanted, id) end
+  return 2 * server.call('ZREM', AVAILABLE, id)
 end
 
 local facts, answers, held = {}, {}, {}
