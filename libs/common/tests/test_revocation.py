@@ -1,7 +1,7 @@
 """Revocation: pushed, asked again, never accepted in silence, never invented."""
 
-import dataclasses
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any

@@ -14,13 +14,14 @@ from services.auth.tests.world import NOWHERE, settings_for
 from tests.support import TestDatabase
 
 from auth.app import build
-from auth.app.service import connect_database, open_hasher
+from auth.app.service import open_hasher
 from auth.domain.passwords import PasswordPolicy
 from auth.handlers.operators import OperatorMaking
 from auth.settings import Settings
 from auth.store import PgStore
 from common.runner import Runner
 from common.testing import free_port
+from common.wiring import open_database
 
 EMAIL = "boss@temani.test"
 PASSWORD = "correct horse battery staple"
@@ -189,7 +190,7 @@ def site_settings(
 async def make_operator(settings: Settings, runner: Runner) -> None:
     """Make the operator of these tests."""
     making = OperatorMaking(
-        store=PgStore(db=await connect_database(settings, runner)),
+        store=PgStore(db=await open_database("auth", settings, runner)),
         hasher=open_hasher(settings, runner),
         policy=PasswordPolicy(),
     )

@@ -25,7 +25,7 @@ from availability.providers import MirrorWriter
 from availability.settings import Settings
 from availability.subscriptions import Subscriptions
 from common.bus import Bus
-from common.clock import Clock, SystemClock
+from common.clock import Clock
 from common.contract import CommandContract, Contract
 from common.db import Database
 from common.ids import new_id
@@ -33,8 +33,9 @@ from common.outbox import Outbox
 from common.realtime import Fanout
 from common.revocation import Revocations
 from common.runner import Pulse, Runner
-from common.tokens import Verifier, build_verifier
+from common.tokens import Verifier
 from common.web import Health, build_app
+from common.wiring import connect
 from mirror import Limits, MirrorKit, open_mirror
 from mirror.plan import ServicePlan
 
@@ -51,6 +52,7 @@ class Outside:
     kit: MirrorKit
     verifier: Verifier
     revocations: Revocations
+    health: Health
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,17 +127,8 @@ def contract() -> Contract:
 
 
 async def _connect(settings: Settings, runner: Runner) -> Outside:
-    clock = SystemClock()
-    name = f"availability-{settings.replica}"
-    db = await Database.connect(
-        settings.database_url,
-        name=name,
-        min_size=settings.database_pool_min,
-        max_size=settings.database_pool_max,
-        statement_cache_size=settings.statement_cache_size,
-    )
-    runner.on_stop(db.close)
-    bus = await Bus.connect(settings.nats_url, name=name, runner=runner)
+    connected = await connect("availability", settings, runner)
+    clock, db, bus = connected.clock, connected.db, connected.bus
     limits = Limits(
         heartbeat_seconds=settings.heartbeat_seconds,
         fresh_seconds=settings.fresh_limit_seconds,
@@ -146,16 +139,9 @@ async def _connect(settings: Settings, runner: Runner) -> Outside:
         db=db,
         bus=bus,
         kit=await open_mirror(settings.valkey_url, db, runner, clock, limits),
-        verifier=build_verifier(
-            algorithm=settings.token_algorithm,
-            jwks_url=settings.jwks_url,
-            secret=settings.token_secret.get_secret_value() if settings.token_secret else None,
-            clock=clock,
-            runner=runner,
-        ),
-        revocations=Revocations(
-            db=db, valkey_url=settings.valkey_url, bus=bus, runner=runner, clock=clock
-        ),
+        verifier=connected.verifier(),
+        revocations=connected.revocations(),
+        health=connected.health(),
     )
 
 
@@ -255,20 +241,10 @@ def _serve(settings: Settings, outside: Outside, inside: Inside) -> web.Applicat
 
 
 def _health(outside: Outside) -> Health:
-    health = Health()
-
-    async def postgres() -> str | None:
-        async with outside.db.connection() as connection:
-            await connection.fetchval("SELECT 1")
-        return None
-
-    async def nats() -> str | None:
-        return None if outside.bus.up else "away"
+    health = outside.health
 
     async def valkey() -> str | None:
         return await outside.kit.seeder.trouble()
 
-    health.depend("postgres", postgres)
-    health.depend("nats", nats)
     health.depend("valkey", valkey)
     return health

@@ -29,7 +29,7 @@ from chat.store import PgStore
 from chat.subscriptions import MOVED_BY_NEIGHBOURS, Subscriptions
 from chat.views.frames import OUT
 from common.bus import Bus
-from common.clock import Clock, SystemClock
+from common.clock import Clock
 from common.contract import CommandContract, Contract
 from common.db import Database, Unavailable
 from common.log import get_logger
@@ -38,8 +38,9 @@ from common.realtime import Fanout
 from common.revocation import Revocations
 from common.runner import Runner
 from common.sockets import Hub
-from common.tokens import Verifier, build_verifier
+from common.tokens import Verifier
 from common.web import Health, build_app
+from common.wiring import connect
 from mirror import Limits as MirrorLimits
 from mirror import MirrorKit, open_mirror
 
@@ -59,6 +60,7 @@ class Outside:
     verifier: Verifier
     revocations: Revocations
     hub: Hub
+    health: Health
     http: aiohttp.ClientSession
 
 
@@ -139,32 +141,15 @@ def limits_of(settings: Settings) -> Limits:
 
 
 async def _connect(settings: Settings, runner: Runner) -> Outside:
-    clock = SystemClock()
-    db = await Database.connect(
-        settings.database_url,
-        name=f"chat-{settings.replica}",
-        min_size=settings.database_pool_min,
-        max_size=settings.database_pool_max,
-        statement_cache_size=settings.statement_cache_size,
-    )
-    runner.on_stop(db.close)
-    bus = await Bus.connect(settings.nats_url, name=f"chat-{settings.replica}", runner=runner)
+    connected = await connect("chat", settings, runner)
+    clock, db, bus = connected.clock, connected.db, connected.bus
     beats = MirrorLimits(
         heartbeat_seconds=settings.heartbeat_seconds,
         fresh_seconds=settings.fresh_limit_seconds,
         auto_offline_seconds=settings.auto_offline_seconds,
     )
     kit = await open_mirror(settings.valkey_url, db, runner, clock, beats)
-    verifier = build_verifier(
-        algorithm=settings.token_algorithm,
-        jwks_url=settings.jwks_url,
-        secret=settings.token_secret.get_secret_value() if settings.token_secret else None,
-        clock=clock,
-        runner=runner,
-    )
-    revocations = Revocations(
-        db=db, valkey_url=settings.valkey_url, bus=bus, runner=runner, clock=clock
-    )
+    verifier, revocations = connected.verifier(), connected.revocations()
     hub = Hub(
         verifier=verifier,
         revocations=revocations,
@@ -175,7 +160,8 @@ async def _connect(settings: Settings, runner: Runner) -> Outside:
     )
     session = aiohttp.ClientSession()
     runner.on_stop(session.close)
-    return Outside(clock, db, bus, kit, verifier, revocations, hub, session)
+    health = connected.health()
+    return Outside(clock, db, bus, kit, verifier, revocations, hub, health, session)
 
 
 def _wire(settings: Settings, limits: Limits, runner: Runner, outside: Outside) -> Inside:
@@ -250,21 +236,11 @@ def _serve(settings: Settings, outside: Outside, inside: Inside) -> web.Applicat
 
 
 def _health(outside: Outside) -> Health:
-    health = Health()
-
-    async def postgres() -> str | None:
-        async with outside.db.connection() as connection:
-            await connection.fetchval("SELECT 1")
-        return None
-
-    async def nats() -> str | None:
-        return None if outside.bus.up else "away"
+    health = outside.health
 
     async def valkey() -> str | None:
         await outside.kit.mirror.seed()
         return None
 
-    health.depend("postgres", postgres)
-    health.depend("nats", nats)
     health.depend("valkey", valkey)
     return health

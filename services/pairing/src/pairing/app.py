@@ -6,7 +6,7 @@ from uuid import UUID
 from aiohttp import web
 
 from common.bus import Bus
-from common.clock import Clock, SystemClock
+from common.clock import Clock
 from common.contract import CommandContract, Contract
 from common.db import Database
 from common.outbox import Outbox
@@ -14,8 +14,9 @@ from common.realtime import Fanout
 from common.revocation import Revocations
 from common.runner import Runner
 from common.sockets import Frames, Hub
-from common.tokens import Verifier, build_verifier
+from common.tokens import Verifier
 from common.web import Health, build_app
+from common.wiring import connect
 from mirror import Limits, MirrorKit, open_mirror
 from mirror.plan import ServicePlan
 from pairing import events, handlers, http, inbound, store
@@ -45,6 +46,7 @@ class Outside:
     verifier: Verifier
     revocations: Revocations
     hub: Hub
+    health: Health
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,38 +114,22 @@ async def _only_described(_connection: object, _data: object, _frame_id: str | N
 
 
 async def _connect(settings: Settings, runner: Runner) -> Outside:
-    clock = SystemClock()
-    db = await Database.connect(
-        settings.database_url,
-        name=f"pairing-{settings.replica}",
-        min_size=settings.database_pool_min,
-        max_size=settings.database_pool_max,
-        statement_cache_size=settings.statement_cache_size,
-    )
-    runner.on_stop(db.close)
-    bus = await Bus.connect(settings.nats_url, name=f"pairing-{settings.replica}", runner=runner)
+    connected = await connect("pairing", settings, runner)
+    clock, db, bus = connected.clock, connected.db, connected.bus
     limits = Limits(
         heartbeat_seconds=settings.heartbeat_seconds,
         fresh_seconds=settings.fresh_limit_seconds,
         auto_offline_seconds=settings.auto_offline_seconds,
     )
     kit = await open_mirror(settings.valkey_url, db, runner, clock, limits)
-    verifier = build_verifier(
-        algorithm=settings.token_algorithm,
-        jwks_url=settings.jwks_url,
-        secret=settings.token_secret.get_secret_value() if settings.token_secret else None,
-        clock=clock,
-        runner=runner,
-    )
-    revocations = Revocations(
-        db=db, valkey_url=settings.valkey_url, bus=bus, runner=runner, clock=clock
-    )
+    verifier, revocations = connected.verifier(), connected.revocations()
     hub = Hub(
         verifier=verifier, revocations=revocations, runner=runner, clock=clock, service="pairing"
     )
     plan = ServicePlan(db, clock=clock)
     await plan.refresh()
-    return Outside(clock, db, bus, kit, plan, verifier, revocations, hub)
+    health = connected.health()
+    return Outside(clock, db, bus, kit, plan, verifier, revocations, hub, health)
 
 
 def _wire(settings: Settings, runner: Runner, outside: Outside) -> Inside:
@@ -243,21 +229,11 @@ def _serve(settings: Settings, outside: Outside, inside: Inside) -> web.Applicat
 
 
 def _health(outside: Outside) -> Health:
-    health = Health()
-
-    async def postgres() -> str | None:
-        async with outside.db.connection() as connection:
-            await connection.fetchval("SELECT 1")
-        return None
-
-    async def nats() -> str | None:
-        return None if outside.bus.up else "away"
+    health = outside.health
 
     async def valkey() -> str | None:
         await outside.kit.mirror.seed()
         return None
 
-    health.depend("postgres", postgres)
-    health.depend("nats", nats)
     health.depend("valkey", valkey)
     return health

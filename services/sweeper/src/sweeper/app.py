@@ -12,12 +12,13 @@ from aiohttp import web
 
 from common.bus import Bus
 from common.cli import FAILED, OK, Command
-from common.clock import Clock, SystemClock
+from common.clock import Clock
 from common.contract import Contract
 from common.db import Database
 from common.outbox import Outbox
 from common.runner import Runner
 from common.web import Health, build_app
+from common.wiring import Connected, connect
 from mirror import Limits, MirrorKit, open_mirror
 from sweeper import jobs
 from sweeper.domain import (
@@ -66,16 +67,8 @@ def plan_of(settings: Settings) -> Plan:
 
 async def build(settings: Settings, runner: Runner) -> web.Application:
     """Connect, start the loops, and return the application (health and metrics only)."""
-    clock = SystemClock()
-    db = await Database.connect(
-        settings.database_url,
-        name=f"{SERVICE} {settings.replica}",
-        min_size=settings.database_pool_min,
-        max_size=settings.database_pool_max,
-        statement_cache_size=settings.statement_cache_size,
-    )
-    runner.on_stop(db.close)
-    bus = await Bus.connect(settings.nats_url, name=f"{SERVICE} {settings.replica}", runner=runner)
+    connected = await connect(SERVICE, settings, runner)
+    clock, db, bus = connected.clock, connected.db, connected.bus
     outbox = Outbox(service=SERVICE, db=db, bus=bus, runner=runner, clock=clock)
     limits = Limits(
         heartbeat_seconds=settings.heartbeat_seconds,
@@ -107,7 +100,7 @@ async def build(settings: Settings, runner: Runner) -> web.Application:
         statuses={},
         verifier=None,
         revocations=None,
-        health=_health(db=db, bus=bus, kit=kit, driver=driver),
+        health=_health(connected, kit=kit, driver=driver),
     )
 
 
@@ -213,16 +206,9 @@ def _spawner(runner: Runner) -> Any:
     return spawn
 
 
-def _health(*, db: Database, bus: Bus, kit: MirrorKit, driver: Driver) -> Health:
-    health = Health()
-
-    async def postgres() -> str | None:
-        async with db.connection() as connection:
-            await connection.fetchval("SELECT 1")
-        return None
-
-    async def nats() -> str | None:
-        return None if bus.up else "not connected; due deadlines wait for their owners' tickers"
+def _health(connected: Connected, *, kit: MirrorKit, driver: Driver) -> Health:
+    away = "not connected; due deadlines wait for their owners' tickers"
+    health = connected.health(nats_away=away)
 
     async def valkey() -> str | None:
         return await kit.seeder.trouble()
@@ -230,8 +216,6 @@ def _health(*, db: Database, bus: Bus, kit: MirrorKit, driver: Driver) -> Health
     async def leases() -> str | None:
         return None if driver.is_current() else "no renewal for longer than a lease"
 
-    health.depend("postgres", postgres)
-    health.depend("nats", nats)
     health.depend("valkey", valkey)
     health.depend("leases", leases)
     return health

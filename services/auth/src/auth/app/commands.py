@@ -10,12 +10,13 @@ from uuid import UUID
 
 from auth import errors
 from auth.app import policies
-from auth.app.service import connect_database, open_hasher
+from auth.app.service import open_hasher
 from auth.handlers.operators import OperatorMaking
 from auth.settings import Settings
 from auth.store import PgStore
 from common.cli import Command
 from common.runner import Runner
+from common.wiring import open_database
 
 _OK, _FAILED = 0, 1
 
@@ -36,7 +37,7 @@ async def _create_operator(settings: Settings, arguments: argparse.Namespace) ->
     runner = Runner()
     try:
         making = OperatorMaking(
-            store=PgStore(db=await connect_database(settings, runner)),
+            store=PgStore(db=await open_database("auth", settings, runner)),
             hasher=open_hasher(settings, runner),
             policy=policies.password_policy(settings),
         )

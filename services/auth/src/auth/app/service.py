@@ -30,14 +30,13 @@ from auth.providers.phones import LibPhones
 from auth.providers.revocation import KEY_SECONDS, PushAnnouncer, ValkeyRevokedKeys
 from auth.settings import Settings
 from auth.store import PgRevoked, PgStore
-from common.bus import Bus
-from common.clock import SystemClock
-from common.db import Database
+from common.clock import Clock
 from common.outbox import Outbox
 from common.revocation import Revocations
 from common.runner import Runner
 from common.tokens import Verifier
 from common.web import Health, build_app
+from common.wiring import Connected, connect
 
 Keys = Es256Keys | Hs256Keys
 
@@ -58,8 +57,7 @@ class Adapters:
 class Outside:
     """What the process is connected to."""
 
-    db: Database
-    bus: Bus
+    connected: Connected
     revoked: PgRevoked
     revocations: Revocations
     revoked_keys: ValkeyRevokedKeys | None
@@ -71,7 +69,9 @@ async def build(settings: Settings, runner: Runner) -> web.Application:
     keys = load_keys(settings)
     outside = await _connect(settings, runner, keys)
     handlers = wire(settings, outside.adapters)
-    subscriptions.subscribe(outside.bus, housekeeping=handlers.housekeeping, tokens=handlers.tokens)
+    subscriptions.subscribe(
+        outside.connected.bus, housekeeping=handlers.housekeeping, tokens=handlers.tokens
+    )
     jobs.start(
         runner,
         housekeeping=handlers.housekeeping,
@@ -79,7 +79,9 @@ async def build(settings: Settings, runner: Runner) -> web.Application:
         tick_seconds=settings.tick_seconds,
         revoked_keys_seconds=settings.revoked_keys_seconds,
     )
-    verifier = Verifier(keys=keys.source(), algorithm=settings.token_algorithm, clock=SystemClock())
+    verifier = Verifier(
+        keys=keys.source(), algorithm=settings.token_algorithm, clock=outside.connected.clock
+    )
     app = build_app(
         settings=settings,
         service="auth",
@@ -103,19 +105,6 @@ def load_keys(settings: Settings) -> Keys:
     return Hs256Keys(settings.token_secret.get_secret_value().encode())
 
 
-async def connect_database(settings: Settings, runner: Runner) -> Database:
-    """Open the pool and have it closed in the end."""
-    db = await Database.connect(
-        settings.database_url,
-        name=f"auth-{settings.replica}",
-        min_size=settings.database_pool_min,
-        max_size=settings.database_pool_max,
-        statement_cache_size=settings.statement_cache_size,
-    )
-    runner.on_stop(db.close)
-    return db
-
-
 def open_hasher(settings: Settings, runner: Runner) -> Argon2Hasher:
     """Start the threads that hash passwords."""
     hasher = Argon2Hasher(threads=settings.password_threads, queue=settings.password_queue)
@@ -124,12 +113,9 @@ def open_hasher(settings: Settings, runner: Runner) -> Argon2Hasher:
 
 
 async def _connect(settings: Settings, runner: Runner, keys: Keys) -> Outside:
-    clock = SystemClock()
-    db = await connect_database(settings, runner)
-    bus = await Bus.connect(settings.nats_url, name=f"auth-{settings.replica}", runner=runner)
-    revocations = Revocations(
-        db=db, valkey_url=settings.valkey_url, bus=bus, runner=runner, clock=clock
-    )
+    connected = await connect("auth", settings, runner)
+    clock, db, bus = connected.clock, connected.db, connected.bus
+    revocations = connected.revocations()
     revoked = PgRevoked(db)
     revoked_keys = ValkeyRevokedKeys(settings.valkey_url) if settings.valkey_url else None
     if revoked_keys is not None:
@@ -150,8 +136,7 @@ async def _connect(settings: Settings, runner: Runner, keys: Keys) -> Outside:
         spawn=spawn,
     )
     return Outside(
-        db=db,
-        bus=bus,
+        connected=connected,
         revoked=revoked,
         revocations=revocations,
         revoked_keys=revoked_keys,
@@ -159,7 +144,7 @@ async def _connect(settings: Settings, runner: Runner, keys: Keys) -> Outside:
     )
 
 
-def _sender(settings: Settings, runner: Runner, clock: SystemClock) -> Breaker:
+def _sender(settings: Settings, runner: Runner, clock: Clock) -> Breaker:
     fazpass = FazpassSender(
         url=str(settings.otp_provider_url),
         merchant_key=settings.otp_merchant_key.get_secret_value(),
@@ -227,18 +212,7 @@ def _keeper(outside: Outside) -> RevokedKeysHandlers | None:
 
 
 def _health(outside: Outside) -> Health:
-    health = Health()
-
-    async def postgres() -> str | None:
-        async with outside.db.connection() as connection:
-            await connection.fetchval("SELECT 1")
-        return None
-
-    async def nats() -> str | None:
-        return None if outside.bus.up else "away"
-
-    health.depend("postgres", postgres)
-    health.depend("nats", nats)
+    health = outside.connected.health()
     if (keys := outside.revoked_keys) is not None:
 
         async def valkey() -> str | None:
