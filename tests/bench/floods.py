@@ -118,7 +118,6 @@ async def product_paced(ground: Ground, *, per_second: float, count: int) -> lis
     client = await nats.connect(ground.nats_url)
     runner = Runner()
     shown = ground.shown()
-    told: dict[UUID, float] = {}
     try:
         await ensure_stream(client.jetstream(), _STREAM)
         bus = await Bus.connect(ground.nats_url, name="bench", runner=runner)
@@ -129,11 +128,7 @@ async def product_paced(ground: Ground, *, per_second: float, count: int) -> lis
         for mitra_id in whom[:_AT_ONCE]:
             await _tell(client, SUBJECT, mitra_id, told=True)
         await _until(lambda: _has(watched, _AT_ONCE))
-        started = time.perf_counter()
-        for number, mitra_id in enumerate(whom[_AT_ONCE:]):
-            await asyncio.sleep(max(0.0, started + number / per_second - time.perf_counter()))
-            told[mitra_id] = time.perf_counter()
-            await _tell(client, SUBJECT, mitra_id, told=True)
+        told = await _paced(client, SUBJECT, whom[_AT_ONCE:], per_second=per_second, told=True)
         await _until(lambda: _has(watched, count + _AT_ONCE))
     finally:
         await runner.stop(budget=2)
@@ -141,15 +136,33 @@ async def product_paced(ground: Ground, *, per_second: float, count: int) -> lis
     return [shown.at[mitra_id] - at for mitra_id, at in told.items()]
 
 
-async def idle_lag(*, per_second: float, count: int) -> list[float]:
-    """Return by how many seconds this machine wakes an idle loop too late, at the same rate."""
+async def core_paced(ground: Ground, *, per_second: float, count: int) -> list[float]:
+    """Return the same of one statement and one SET an event, which is as direct as it gets."""
+    client, teller = await nats.connect(ground.nats_url), await nats.connect(ground.nats_url)
+    one = _OneByOne(ground, acks=False)
+    try:
+        await client.subscribe("bench.loads", cb=one.hear)
+        await client.flush()
+        whom = random.sample(ground.mitras, count)
+        told = await _paced(teller, "bench.loads", whom, per_second=per_second, told=False)
+        await _until(lambda: one.has(count))
+    finally:
+        await teller.close()
+        await client.close()
+    return [one.at[mitra_id] - at for mitra_id, at in told.items()]
+
+
+async def _paced(
+    client: Client, subject: str, whom: Sequence[UUID], *, per_second: float, told: bool
+) -> dict[UUID, float]:
+    """Tell one event after the other at this rate; return when each was told."""
+    at: dict[UUID, float] = {}
     started = time.perf_counter()
-    late = []
-    for number in range(count):
-        due = started + number / per_second
-        await asyncio.sleep(max(0.0, due - time.perf_counter()))
-        late.append(time.perf_counter() - due)
-    return late
+    for number, mitra_id in enumerate(whom):
+        await asyncio.sleep(max(0.0, started + number / per_second - time.perf_counter()))
+        at[mitra_id] = time.perf_counter()
+        await _tell(client, subject, mitra_id, told=told)
+    return at
 
 
 async def core_flood(ground: Ground) -> float:
@@ -233,12 +246,18 @@ class _OneByOne(_Listener):
         super().__init__()
         self._ground = ground
         self._acks = acks
+        self.at: dict[UUID, float] = {}
+
+    async def has(self, count: int) -> bool:
+        """Return whether so many were handled."""
+        return self._handled >= count
 
     async def _take(self, message: Msg, mitra_id: UUID) -> None:
         load = await self._ground.admin.fetchval(_ONE, mitra_id)
         await self._ground.original.set_capacity(mitra_id, load)
         if self._acks:
             await message.ack()
+        self.at[mitra_id] = time.perf_counter()
         self._count(1)
 
 

@@ -51,7 +51,7 @@ async def measure_questions(halls: dict[int, Hall], *, rounds: int) -> list[Line
     for _ in range(rounds):
         for hall in halls.values():
             await hall.refresh()
-        for part in _parts(asked, halls):
+        for part in _parts(asked):
             for key, seconds in (await _in_turn(part, wrong)).items():
                 times[key].append(seconds)
     sizes = sorted(halls)
@@ -63,14 +63,10 @@ async def measure_questions(halls: dict[int, Hall], *, rounds: int) -> list[Line
     ]
 
 
-def _parts(asked: dict[str, Question], halls: dict[int, Hall]) -> list[dict[str, Question]]:
-    """Put together what is compared: all light ones, and the heavy ones of each crowd."""
+def _parts(asked: dict[str, Question]) -> list[dict[str, Question]]:
+    """Put the light ones together; a heavy one is asked alone, for the scheduler resents it."""
     light = {key: question for key, question in asked.items() if not question.heavy}
-    heavy = [
-        {_key(name, size): asked[_key(name, size)] for name in (MGET, SWEEP, SCAN)}
-        for size in halls
-    ]
-    return [light, *heavy]
+    return [light, *({key: question} for key, question in asked.items() if question.heavy)]
 
 
 async def _in_turn(questions: dict[str, Question], wrong: list[str]) -> dict[str, float]:

@@ -26,6 +26,7 @@ from temani import ports
 from temani.process import Process
 
 MITRAS = 10_000
+_SPARE = 10  # a check that deactivates one takes her out of the run
 BEAT_PATH = "/api/mitra/status/heartbeat"
 CHAT_PATH = "/api/shared/chat/ws"
 _TOKEN_SECONDS = 880.0  # the longest a verifier takes is 900; no run lasts so long
@@ -96,7 +97,7 @@ class Site:
     async def _open(cls, rig: Rig) -> "Site":
         site = cls(rig, await rig.database(), Mint(SystemClock()))
         rig.say(f"inviting {MITRAS} mitras")
-        site.mitras = [site.invite() for _ in range(MITRAS)]
+        site.mitras = [site.invite() for _ in range(MITRAS + _SPARE)]
         await site._settle_in()
         await site._publish_keys()
         return site
@@ -150,6 +151,7 @@ class Site:
 
     async def deactivate(self, mitra: Mitra) -> None:
         """Switch a mitra off as auth does: its row, then its event; wait until it is known."""
+        self.mitras.remove(mitra)
         async with self._database.admin() as admin:
             await admin.execute(_DEACTIVATE, mitra.mitra_id)
         runner = Runner()
