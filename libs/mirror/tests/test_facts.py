@@ -77,6 +77,34 @@ async def test_versions_are_compared_as_numbers(stage: Stage) -> None:
     assert (await mirror.apply([load(mitra, 1, 1, epoch=10)])).newer == 1
 
 
+@pytest.mark.req("AV-10")
+async def test_loads_told_alone_are_compared_as_all_facts_are(stage: Stage) -> None:
+    """The short way of a load and the way of all facts agree on every order of two stamps."""
+    stamps = [Stamp(epoch, version) for epoch in (1, 2, 9, 10, 19) for version in (1, 9, 10, 99)]
+    for old, new in itertools.product(stamps, stamps):
+        alone, together = new_id(), new_id()
+        for stamp, held in ((old, 1), (new, 2)):
+            await stage.kit.mirror.apply([LoadFact(alone, stamp, held, 3)])
+            await stage.kit.mirror.apply([LoadFact(together, stamp, held, 3), active(together, 1)])
+        stored = await stage.raw.hmget("{mitras}:load", str(alone), str(together))
+        assert stored[0] == stored[1] == (b"2/3" if new >= old else b"1/3")
+
+
+@pytest.mark.req("AV-05", "AV-10")
+async def test_a_load_told_alone_opens_no_door(stage: Stage) -> None:
+    """Offline, deactivated, or not known yet: a free slot makes nobody available."""
+    mirror = stage.kit.mirror
+    offline, barred, unknown = new_id(), new_id(), new_id()
+    await mirror.apply([online(offline, 2, value=False), active(offline, 1)])
+    await mirror.apply([online(barred, 2), active(barred, 1, value=False)])
+    await mirror.apply([online(unknown, 2)])
+    for mitra in (offline, barred, unknown):
+        await mirror.apply([load(mitra, 3)])
+        assert not await is_available(mirror, mitra)
+    await mirror.apply([active(unknown, 1)])
+    assert await is_available(mirror, unknown)
+
+
 async def test_a_new_history_of_postgres_wins_with_lower_versions(stage: Stage) -> None:
     """After a failover that lost commits, versions start lower, and win all the same."""
     mitra, mirror = new_id(), stage.kit.mirror

@@ -44,14 +44,32 @@ def slices(facts: Sequence[Fact], mitras: int) -> Iterator[Sequence[Fact]]:
         yield facts[start:]
 
 
+def loads_alone(facts: Sequence[Fact]) -> list[LoadFact]:
+    """Return these facts when all of them are loads."""
+    loads = [fact for fact in facts if isinstance(fact, LoadFact)]
+    return loads if len(loads) == len(facts) else []
+
+
+def load_arguments(loads: Sequence[LoadFact]) -> list[Argument]:
+    """Write loads for the script that takes nothing else."""
+    args: list[Argument] = []
+    for one in loads:
+        free = int(one.load < one.capacity)
+        args += (str(one.mitra_id), one.stamp.pg_epoch, str(one.stamp), _load(one), free)
+    return args
+
+
 def applied(facts: Sequence[Fact], states: bytes, kept: bytes, held: Sequence[bytes]) -> Applied:
     """Read what became of these facts."""
-    changed = [*_changed(facts, states, held), *_kept(facts, kept)]
+    changed = list(_changed(facts, states, held)) if held else []
+    wrong = len(kept) - kept.count(b"0")
+    if wrong:
+        changed += _kept(facts, kept)
     return Applied(
         refused=states.count(b"0"),
         newer=states.count(b"1"),
         same=states.count(b"2"),
-        healed=states.count(b"3") + len(kept) - kept.count(b"0"),
+        healed=states.count(b"3") + wrong,
         mended=tuple(changed),
     )
 
@@ -62,8 +80,12 @@ def _value(fact: Fact, now: float) -> tuple[Argument, Argument]:
             return (int(is_online), 0 if age is None else int(now - age))
         case ActiveFact(is_active=is_active):
             return (int(is_active), 0)
-        case LoadFact(load=load, capacity=capacity):
-            return (f"{load}/{capacity}", 0)
+        case LoadFact():
+            return (_load(fact), 0)
+
+
+def _load(fact: LoadFact) -> str:
+    return f"{fact.load}/{fact.capacity}"
 
 
 def _changed(facts: Sequence[Fact], states: bytes, held: Sequence[bytes]) -> Iterator[Mended]:

@@ -154,7 +154,10 @@ class Mirror(Walks):
         now = read_at * 1000 + server.offset_ms
         total = Applied()
         for part in packing.slices(facts, _SLICE):
-            reply, _ = await self._link.run(scripts.APPLY, packing.arguments(part, now))
+            if loads := packing.loads_alone(part):
+                reply, _ = await self._link.run(scripts.LOAD, packing.load_arguments(loads))
+            else:
+                reply, _ = await self._link.run(scripts.APPLY, packing.arguments(part, now))
             total += packing.applied(part, *reply)
         return total
 

@@ -28,6 +28,7 @@ def _script(name: str, *names: str) -> Script:
 _FACTS = (keys.ONLINE, keys.AVAILABLE, keys.DEACTIVATED, keys.LOAD, keys.VERSIONS)
 
 APPLY: Final = _script("apply", *_FACTS)
+LOAD: Final = _script("load", keys.ONLINE, keys.AVAILABLE, keys.LOAD, keys.VERSIONS)
 FORGET: Final = _script("forget", *_FACTS)
 BEAT: Final = _script("beat", keys.SEED, keys.ONLINE, keys.AVAILABLE, keys.DEACTIVATED, keys.INTAKE)
 STALE: Final = _script("stale", keys.SEED, keys.ONLINE, keys.VERSIONS, keys.INTAKE)
@@ -40,6 +41,7 @@ SNAPSHOT: Final = _script("snapshot", keys.SNAPSHOT)
 
 ALL: Final = (
     APPLY,
+    LOAD,
     FORGET,
     BEAT,
     STALE,
