@@ -8,7 +8,7 @@ import pytest
 from services.availability.tests.site import AWAY
 from tests.support import Databases, TestDatabase
 
-from availability.domain import Stale
+from availability.domain import Patience, Stale
 from availability.errors import MitraInactive
 from availability.store import QUERIES, Leases, Statuses
 from common.bus import Bus
@@ -18,6 +18,8 @@ from common.ids import new_id
 from common.outbox import Outbox
 from common.runner import Runner
 from mirror.testing import World
+
+PATIENCE = Patience(auto_offline=75, gap=25, grace=65)
 
 
 class Shelf:
@@ -42,8 +44,9 @@ async def shelf(stage: TestDatabase) -> AsyncIterator[Shelf]:
     bus = await Bus.connect(f"nats://{AWAY}", name="test", runner=runner)
     clock = SystemClock()
     outbox = Outbox(service="availability", db=db, bus=bus, runner=runner, clock=clock)
-    store = Statuses(db, outbox=outbox, clock=clock, auto_offline_seconds=75)
+    store = Statuses(db, outbox=outbox, clock=clock, patience=PATIENCE)
     async with stage.admin() as admin:
+        await admin.execute("UPDATE availability.serving SET since = '-infinity', seen_at = now()")
         yield Shelf(db, store, World(admin))
     await runner.stop(budget=2)
     await db.close()

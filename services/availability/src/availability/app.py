@@ -7,6 +7,7 @@ from datetime import timedelta
 from aiohttp import web
 
 from availability import events, http, inbound, store, subscriptions
+from availability.domain import Patience
 from availability.handlers import (
     Beacons,
     Drift,
@@ -40,6 +41,9 @@ from mirror import Limits, MirrorKit, open_mirror
 from mirror.plan import ServicePlan
 
 TITLE = "Temani availability"
+
+# Each replica says once a second that it is there; two late words are no outage.
+_LEAST_GAP = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,19 +133,33 @@ def contract() -> Contract:
 async def _connect(settings: Settings, runner: Runner) -> Outside:
     connected = await connect("availability", settings, runner)
     clock, db, bus = connected.clock, connected.db, connected.bus
-    limits = Limits(
-        heartbeat_seconds=settings.heartbeat_seconds,
-        fresh_seconds=settings.fresh_limit_seconds,
-        auto_offline_seconds=settings.auto_offline_seconds,
-    )
     return Outside(
         clock=clock,
         db=db,
         bus=bus,
-        kit=await open_mirror(settings.valkey_url, db, runner, clock, limits),
+        kit=await open_mirror(settings.valkey_url, db, runner, clock, _limits(settings)),
         verifier=connected.verifier(),
         revocations=connected.revocations(),
         health=connected.health(),
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        heartbeat_seconds=settings.heartbeat_seconds,
+        fresh_seconds=settings.fresh_limit_seconds,
+        auto_offline_seconds=settings.auto_offline_seconds,
+    )
+
+
+def _patience(settings: Settings) -> Patience:
+    limits = _limits(settings)
+    # A gap may not cost anybody her place: it ends before a fresh beat can be too old.
+    spare = settings.auto_offline_seconds - settings.fresh_limit_seconds
+    return Patience(
+        auto_offline=settings.auto_offline_seconds,
+        gap=max(_LEAST_GAP, min(limits.gap_ms / 1000, spare)),
+        grace=limits.grace_ms / 1000,
     )
 
 
@@ -153,12 +171,7 @@ def _wire(
         service="availability", db=outside.db, bus=outside.bus, runner=runner, clock=clock
     )
     leases = store.Leases(outside.db)
-    rows = store.Statuses(
-        outside.db,
-        outbox=outbox,
-        clock=clock,
-        auto_offline_seconds=settings.auto_offline_seconds,
-    )
+    rows = store.Statuses(outside.db, outbox=outbox, clock=clock, patience=_patience(settings))
     writer = MirrorWriter(mirror=kit.mirror, seeder=kit.seeder)
     holder = new_id()
     fanout = Fanout(bus=outside.bus, replica=settings.replica)
@@ -206,6 +219,8 @@ def _wire(
         upkeep=Upkeep(
             seeder=kit.seeder,
             leases=leases,
+            serving=leases,
+            patience=_patience(settings),
             holder=holder,
             drift=drift_log,
             settle_deactivated=statuses.settle_deactivated,

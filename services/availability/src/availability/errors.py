@@ -49,6 +49,12 @@ class FencePassed(AvailabilityError):
     code: ClassVar[str] = "fence_passed"
 
 
+class InGrace(AvailabilityError):
+    """Beats could not be brought here for a while: everybody gets time to be heard first."""
+
+    code: ClassVar[str] = "in_grace"
+
+
 class TimeZoneUnknown(AvailabilityError):
     """No such time zone; give a name such as Asia/Jakarta."""
 

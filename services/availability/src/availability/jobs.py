@@ -33,6 +33,7 @@ class Jobs:
 
     def start(self, runner: Runner) -> Pulse:
         """Start them; the pulse makes the beacon look at once."""
+        runner.every("serving", _SECOND, self._upkeep.serve)
         runner.every("mirror_watch", _SECOND, self._upkeep.watch)
         runner.every("mirror_reconcile", _SECOND, self._upkeep.reconcile)
         runner.every("mirror_debts", _SECOND, self._debts.settle_debts)

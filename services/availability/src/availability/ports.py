@@ -169,6 +169,14 @@ class Leases(Protocol):
         ...
 
 
+class Serving(Protocol):
+    """Since when there has been a replica to bring beats to."""
+
+    async def serve(self, *, gap_seconds: float) -> None:
+        """Note that beats can be brought here; after a gap of all replicas it begins anew."""
+        ...
+
+
 class LoadStore(Protocol):
     """Chat's count of slots, with the history of Postgres it belongs to."""
 

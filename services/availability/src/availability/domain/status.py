@@ -59,6 +59,19 @@ class Stale:
     seen_at_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a silence is borne, in seconds.
+
+    `auto_offline`: of one mitra. `gap`: of all replicas, before it counts as an outage; `grace`:
+    after one, until everybody had time to be heard.
+    """
+
+    auto_offline: float
+    gap: float
+    grace: float
+
+
 # The same beat, read back from Postgres by its age, may move by what the reading took.
 SAME_BEAT_MS = 1000
 

@@ -1,11 +1,13 @@
 """Keeps the mirror true: reseeds it when it is none, and heals what drifted, all the time."""
 
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 from uuid import UUID
 
+from availability.domain import Patience
 from availability.handlers.drift import DriftLog
-from availability.ports import Leases
+from availability.ports import Leases, Serving
 from common.clock import Clock
 from common.db import Unavailable
 from common.log import get_logger
@@ -24,6 +26,8 @@ class Upkeep:
         *,
         seeder: Seeder,
         leases: Leases,
+        serving: Serving,
+        patience: Patience,
         holder: UUID,
         drift: DriftLog,
         settle_deactivated: Callable[[Sequence[UUID]], Awaitable[int]],
@@ -32,6 +36,8 @@ class Upkeep:
     ) -> None:
         self._seeder = seeder
         self._leases = leases
+        self._serving = serving
+        self._patience = patience
         self._holder = holder
         self._drift = drift
         self._settle_deactivated = settle_deactivated
@@ -48,6 +54,15 @@ class Upkeep:
             return
         if seeded is not None:
             await self._drift.reseeded(seeded)
+
+    async def serve(self) -> None:
+        """Note that beats can be brought here; unsaid while Postgres is away, which is a gap too.
+
+        Mitras who beat by HTTP fall silent with us, others are heard over their sockets: without
+        this the sweep would take that for a silence of the first.
+        """
+        with contextlib.suppress(Unavailable):
+            await self._serving.serve(gap_seconds=self._patience.gap)
 
     async def watch(self) -> None:
         """Reseed when Valkey came back, came back empty, or Postgres has another history."""

@@ -13,3 +13,14 @@ ON CONFLICT (command) DO UPDATE
 SET highest = excluded.highest, seen_at = clock_timestamp()
 WHERE f.highest <= excluded.highest
 RETURNING highest;
+
+-- serve(gap_seconds) — a replica is there to bring beats to; after a gap of all of them, anew
+UPDATE serving
+SET since = CASE WHEN seen_at < clock_timestamp() - $1 * interval '1 second'
+                 THEN clock_timestamp() ELSE since END,
+    seen_at = clock_timestamp();
+
+-- was_served(seconds, gap_seconds) — whether there has been one for so long, and is
+SELECT since <= clock_timestamp() - $1 * interval '1 second'
+   AND seen_at >= clock_timestamp() - $2 * interval '1 second'
+FROM serving;

@@ -16,3 +16,8 @@ class Leases:
         """Take or keep a lease."""
         async with self._db.connection() as connection:
             return await connection.fetchval(QUERIES["hold"], lease, holder, seconds) is not None
+
+    async def serve(self, *, gap_seconds: float) -> None:
+        """Note that beats can be brought here; after a gap of all replicas it begins anew."""
+        async with self._db.connection() as connection:
+            await connection.execute(QUERIES["serve"], gap_seconds)

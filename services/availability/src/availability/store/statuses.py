@@ -6,8 +6,8 @@ from uuid import UUID
 
 import asyncpg
 
-from availability.domain import Change, OfflineReason, Stale, Status
-from availability.errors import FencePassed, MitraInactive, MitraUnknown
+from availability.domain import Change, OfflineReason, Patience, Stale, Status
+from availability.errors import FencePassed, InGrace, MitraInactive, MitraUnknown
 from availability.events import MitraOffline, MitraOnline
 from availability.store.ages import age_of
 from availability.store.queries import QUERIES
@@ -20,13 +20,11 @@ from common.outbox import Outbox
 class Statuses:
     """The truth: who is online, since when, and when she last beat."""
 
-    def __init__(
-        self, db: Database, *, outbox: Outbox, clock: Clock, auto_offline_seconds: float
-    ) -> None:
+    def __init__(self, db: Database, *, outbox: Outbox, clock: Clock, patience: Patience) -> None:
         self._db = db
         self._outbox = outbox
         self._clock = clock
-        self._auto_offline_seconds = auto_offline_seconds
+        self._patience = patience
 
     async def welcome(self, mitra_id: UUID) -> None:
         """Make a row for a new mitra, offline."""
@@ -98,7 +96,8 @@ class Statuses:
     async def mark_stale_offline(self, items: Sequence[Stale], *, fence: int) -> list[Change]:
         """Set offline whoever is still as the sweep saw her, by Postgres' copy of her beat, too.
 
-        Raises FencePassed when a later holder of the sweep's lease has spoken already.
+        Raises FencePassed when a later holder of the sweep's lease has spoken already, InGrace
+        while not everybody had time to be heard.
         """
         mitras = [item.mitra_id for item in items]
         versions = [item.status_version for item in items]
@@ -106,9 +105,10 @@ class Statuses:
         async def work(tx: Transaction) -> list[Change]:
             if await tx.fetchval(QUERIES["note_fence"], "mark_offline", fence) is None:
                 raise FencePassed
-            rows = await tx.fetch(
-                QUERIES["lock_stale"], mitras, versions, self._auto_offline_seconds
-            )
+            patience = self._patience
+            if not await tx.fetchval(QUERIES["was_served"], patience.grace, patience.gap):
+                raise InGrace
+            rows = await tx.fetch(QUERIES["lock_stale"], mitras, versions, patience.auto_offline)
             return await self._end_all(tx, rows, "auto_offline")
 
         return await self._db.run(work)
