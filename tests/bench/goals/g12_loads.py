@@ -9,18 +9,11 @@ from unittest import mock
 
 import asyncpg
 from tests.bench.crowd import Original
-from tests.bench.floods import (
-    Ground,
-    core_flood,
-    core_paced,
-    core_together,
-    product_flood,
-    product_paced,
-    stream_flood,
-)
+from tests.bench.floods import Ground, product_flood, product_paced
 from tests.bench.inner import freeze, on_the_tested_core
 from tests.bench.lines import Line, effect
 from tests.bench.measure import median, paired, percentile, ratio, spread
+from tests.bench.one_by_one import core_flood, core_paced, core_together, stream_flood
 from tests.bench.rig import Rig
 from tests.bench.sessions import settle
 from tests.support import TestDatabase
