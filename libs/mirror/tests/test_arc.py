@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from libs.mirror.tests.stage import Stage
 
-from mirror.arc import choose
+from mirror.arc import Arc
 
 STALE = ["stale 1", "stale 2"]
 
@@ -14,7 +14,7 @@ def take(fresh: int, wanted: int, *, now: int | None = None) -> list[str]:
     """Choose by `fresh` and look into a kept answer where `now` are fresh."""
     now = fresh if now is None else now
     kept = [*STALE, *(f"fresh {place}" for place in range(now)), "guard"]
-    arc = choose(wanted, fresh)
+    arc = Arc(wanted, fresh)
     found = [kept[first:][: last - first + 1] for first, last in arc.ranges]
     return [*arc.still_fresh(found, now)]  # type: ignore[arg-type, list-item] # names for bytes
 

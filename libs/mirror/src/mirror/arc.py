@@ -6,18 +6,33 @@ that no answer has to wait for a look of its own.
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from libvalkey import pack_command
 
 from mirror import keys
 
 
-@dataclass(frozen=True, slots=True)
 class Arc:
     """One range of ranks, or two where it wraps round, counted from the end (the guard is -1)."""
 
-    ranges: tuple[tuple[int, int], ...]
+    __slots__ = ("ranges",)
+
+    def __init__(self, wanted: int, fresh: int) -> None:
+        """Choose so many neighbours (or all there are) from a random one on, wrapping round.
+
+        The stale have the lowest scores and the guard the highest: the fresh are the ranks from
+        -1 - fresh to -2.
+        """
+        self.ranges: tuple[tuple[int, int], ...] = ()
+        count = min(wanted, fresh)
+        if count <= 0:
+            return
+        first = int(random.random() * fresh) - 1 - fresh
+        last = first + count - 1
+        if last <= -2:
+            self.ranges = ((first, last),)
+        else:
+            self.ranges = ((first, -2), (-1 - fresh, last - fresh))
 
     def commands(self) -> list[bytes]:
         """Return the question for each range."""
@@ -25,27 +40,16 @@ class Arc:
             pack_command(("ZRANGE", keys.AVAILABLE, first, last)) for first, last in self.ranges
         ]
 
-    def still_fresh(self, found: Sequence[Sequence[bytes]], fresh: int) -> Sequence[bytes]:
-        """Return whom we found, without those who have become stale since the last look."""
-        oldest = -1 - fresh
-        parts = [
-            part[max(0, oldest - first) :]
-            for (first, _), part in zip(self.ranges, found, strict=False)
+    def still_fresh(self, found: Sequence[list[bytes]], fresh: int) -> list[bytes]:
+        """Return whom we found, without those who have become stale since the last look.
+
+        Where others left instead, a few too many are left out: then the arc is chosen anew.
+        """
+        ranges, oldest = self.ranges, -1 - fresh
+        if len(ranges) == 1 and oldest <= ranges[0][0]:
+            return found[0]
+        return [
+            one
+            for (first, _), part in zip(ranges, found, strict=False)
+            for one in part[max(0, oldest - first) :]
         ]
-        return parts[0] if len(parts) == 1 else [one for part in parts for one in part]
-
-
-def choose(wanted: int, fresh: int) -> Arc:
-    """Choose so many neighbours (or all there are) from a random one on, wrapping round.
-
-    The stale have the lowest scores and the guard the highest: the fresh are the ranks from
-    -1 - fresh to -2.
-    """
-    count = min(wanted, fresh)
-    if count <= 0:
-        return Arc(())
-    first = random.randrange(fresh) - 1 - fresh
-    last = first + count - 1
-    if last <= -2:
-        return Arc(((first, last),))
-    return Arc(((first, -2), (-1 - fresh, last - fresh)))

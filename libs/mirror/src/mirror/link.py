@@ -95,11 +95,16 @@ class Link:
         wire, server = self._wire, self._server
         if wire is not None and server is not None:
             try:
-                return await self._exchange(wire, commands, replies), server
-            except MirrorUnavailable as error:
-                if not isinstance(error.__cause__, WireLost) or wire.lost == _LATE:
-                    raise
+                reply = await wire.send_packed(commands, replies)
+            except WireLost as error:
+                if wire.lost == _LATE:
+                    raise MirrorUnavailable(str(error)) from error
                 # It had died since its last use: nothing was wrong with the question.
+            except ReplyError as error:
+                raise _meaning(str(error)) from error
+            else:
+                self._failed = 0
+                return reply, server
         wire, server = await self._connected()
         return await self._exchange(wire, commands, replies), server
 

@@ -10,7 +10,7 @@ from libvalkey import pack_command
 from common.clock import Clock
 from mirror import facts as packing
 from mirror import keys, scripts
-from mirror.arc import choose
+from mirror.arc import Arc
 from mirror.asking import LAST_TWO, TRIES, newest_of, whole
 from mirror.errors import MirrorUnavailable
 from mirror.link import Link, Server
@@ -191,9 +191,9 @@ class Mirror(Walks):
 
     # --- inside ------------------------------------------------------------------------------
 
-    async def _arc(self, wanted: int) -> Sequence[bytes]:
+    async def _arc(self, wanted: int) -> list[bytes]:
         for last in (False, False, True):
-            arc = choose(wanted, self._fresh)
+            arc = Arc(wanted, self._fresh)
             server = self._link.server or await self._link.learn_clock()
             floor = self._floor(server)
             (fresh, guard, *found), now = await self._read(
