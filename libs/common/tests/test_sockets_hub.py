@@ -15,7 +15,7 @@ from aiohttp import (
     WSMsgType,
     WSServerHandshakeError,
 )
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestClient
 from pydantic import BaseModel, Field
 
 from common.db import Unavailable
@@ -23,6 +23,7 @@ from common.ids import new_id
 from common.runner import Runner
 from common.sockets import Connection, Frame, Frames, Hub, SocketLimits
 from common.testing import FakeClock, eventually, load_problem
+from common.testing.serving import EdgeTestServer
 from common.testing.tokens import FakeRevocations, Mint
 from common.web import ALLOWED_ORIGINS, Health, build_app
 
@@ -117,7 +118,7 @@ async def stage(runner: Runner) -> Stage:
 @pytest.fixture
 async def client(stage: Stage) -> AsyncIterator[Client]:
     """A client of it."""
-    async with TestClient(TestServer(stage.app)) as client:
+    async with TestClient(EdgeTestServer(stage.app)) as client:
         yield client
 
 
@@ -172,7 +173,7 @@ async def test_a_header_authenticates_too(stage: Stage, client: Client) -> None:
 async def test_silence_is_ended(runner: Runner) -> None:
     """T64: a socket that does not say who it is is closed with 4408."""
     stage = Stage(runner, SocketLimits(auth_seconds=0.05))
-    async with TestClient(TestServer(stage.app)) as client:
+    async with TestClient(EdgeTestServer(stage.app)) as client:
         socket = await client.ws_connect("/ws")
 
         assert await close_code(socket) == 4408
@@ -247,7 +248,7 @@ async def test_a_first_message_is_no_larger_than_any_other(client: Client) -> No
 async def test_one_address_cannot_take_every_place(runner: Runner) -> None:
     """Sockets that stay silent shut out their own address only, and only while they are open."""
     stage = Stage(runner, SocketLimits(most_unauthenticated_per_address=2))
-    async with TestClient(TestServer(stage.app)) as client:
+    async with TestClient(EdgeTestServer(stage.app)) as client:
         silent = [await client.ws_connect("/ws") for _ in range(2)]
         assert await eventually(lambda: len(stage.hub._door.strangers) == 2)
         with pytest.raises(WSServerHandshakeError) as refused:
@@ -284,7 +285,7 @@ async def test_opening_again_and_again_is_refused(runner: Runner) -> None:
     """Each opening costs a full state: beyond a burst one a second, and others are not held up."""
     stage = Stage(runner, SocketLimits(opens_per_user=3))
     user_id = new_id()
-    async with TestClient(TestServer(stage.app)) as client:
+    async with TestClient(EdgeTestServer(stage.app)) as client:
         for _ in range(3):
             socket = await connect(client, stage.mint.token(user_id=user_id))
             await state(socket)
@@ -319,7 +320,7 @@ async def test_pages_of_other_hosts_are_refused(
 async def test_an_allow_list_decides_alone(stage: Stage) -> None:
     """With a list only its origins open sockets, the own host included only when listed."""
     stage.app[ALLOWED_ORIGINS] = ("https://app.temani.example",)
-    async with TestClient(TestServer(stage.app)) as client:
+    async with TestClient(EdgeTestServer(stage.app)) as client:
         headers = {"Authorization": f"Bearer {stage.mint.token()}"}
         listed = await client.ws_connect(
             "/ws", headers={**headers, "Origin": "https://APP.temani.example"}
@@ -393,7 +394,7 @@ async def test_a_user_is_told_on_every_connection(stage: Stage, client: Client) 
 async def test_a_reader_that_does_not_read_is_cut(runner: Runner) -> None:
     """A full queue ends the connection at once; the neighbours notice nothing."""
     stage = Stage(runner, SocketLimits(queue_frames=256, queue_bytes=256 * 1024))
-    async with TestClient(TestServer(stage.app)) as client:
+    async with TestClient(EdgeTestServer(stage.app)) as client:
         slow, quick = new_id(), new_id()
         socket = await connect(client, stage.mint.token(user_id=slow))
         other = await connect(client, stage.mint.token(user_id=quick))
@@ -422,7 +423,7 @@ async def test_a_reader_that_does_not_read_is_cut(runner: Runner) -> None:
 async def test_what_waits_keeps_its_order(runner: Runner) -> None:
     """Frames of a closed window come before those that were sent when it was open again."""
     stage = Stage(runner, SocketLimits(queue_frames=10**6, queue_bytes=10**9))
-    async with TestClient(TestServer(stage.app)) as client:
+    async with TestClient(EdgeTestServer(stage.app)) as client:
         user_id = new_id()
         socket = await connect(client, stage.mint.token(user_id=user_id))
         await state(socket)
@@ -448,7 +449,7 @@ async def test_a_send_that_hangs_is_cut(runner: Runner) -> None:
     """A client whose window stays closed is dropped when a send takes too long."""
     limits = SocketLimits(queue_frames=10**6, queue_bytes=10**9, send_seconds=0.2)
     stage = Stage(runner, limits)
-    async with TestClient(TestServer(stage.app)) as client:
+    async with TestClient(EdgeTestServer(stage.app)) as client:
         user_id = new_id()
         socket = await connect(client, stage.mint.token(user_id=user_id))
         await state(socket)
@@ -606,7 +607,7 @@ async def test_a_revoked_login_is_ended_and_hears_no_more(stage: Stage, client: 
 async def test_who_does_not_say_goodbye_is_dropped(runner: Runner) -> None:
     """T69: a client that ignores the close is gone within the close time all the same."""
     stage = Stage(runner, SocketLimits(close_seconds=0.2))
-    async with TestClient(TestServer(stage.app)) as client:
+    async with TestClient(EdgeTestServer(stage.app)) as client:
         login_id, user_id = new_id(), new_id()
         socket = await connect(client, stage.mint.token(user_id=user_id, login_id=login_id))
         await state(socket)  # and never reads again
@@ -641,7 +642,7 @@ async def test_a_leaving_replica_sends_its_clients_elsewhere(stage: Stage, clien
 async def test_shutting_down_takes_no_longer_than_the_slowest_goodbye(runner: Runner) -> None:
     """An idle socket that never answers does not hold the process: the application's end drains."""
     stage = Stage(runner, SocketLimits(close_seconds=0.2))
-    async with TestClient(TestServer(stage.app)) as client:
+    async with TestClient(EdgeTestServer(stage.app)) as client:
         socket = await connect(client, stage.mint.token())
         await state(socket)
         async with asyncio.timeout(3):

@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestClient
 from pydantic import BaseModel, ConfigDict
 
 from common.ids import new_id
 from common.runner import Runner
 from common.sockets import Connection, Frame, Frames, Hub, SocketLimits
 from common.testing import FakeClock, eventually
+from common.testing.serving import EdgeTestServer
 from common.testing.tokens import FakeRevocations, Mint
 from common.web import Health, build_app
 
@@ -97,7 +98,7 @@ async def tick(stage: Stage, seconds: float) -> None:
 async def test_the_silent_are_asked_and_then_dropped(runner: Runner) -> None:
     """15 s of silence bring a ping; 7.5 s more without an answer end the connection."""
     stage = Stage(runner)
-    async with TestClient(TestServer(stage.app)) as client:
+    async with TestClient(EdgeTestServer(stage.app)) as client:
         dead = await connect(client, stage)
         await tick(stage, 14)
         await tick(stage, 2)
@@ -113,7 +114,7 @@ async def test_the_silent_are_asked_and_then_dropped(runner: Runner) -> None:
 async def test_whoever_answers_or_says_something_stays(runner: Runner) -> None:
     """A pong is a sign of life, and so is every frame: the next question starts from there."""
     stage = Stage(runner)
-    async with TestClient(TestServer(stage.app)) as client:
+    async with TestClient(EdgeTestServer(stage.app)) as client:
         socket = await connect(client, stage)
         (connection,) = stage.hub.connections_of(*stage.hub.users())
         for sign in (socket.pong, lambda: socket.send_str('{"type":"beat"}')):
@@ -131,7 +132,7 @@ async def test_whoever_answers_or_says_something_stays(runner: Runner) -> None:
 async def test_nobody_is_silent_while_we_do_not_listen(runner: Runner) -> None:
     """However long a frame takes to be handled, its sender is not dropped for it."""
     stage = Stage(runner)
-    async with TestClient(TestServer(stage.app)) as client:
+    async with TestClient(EdgeTestServer(stage.app)) as client:
         socket = await connect(client, stage)
         stage.hold.clear()
         await socket.send_str('{"type":"beat"}')
@@ -147,7 +148,7 @@ async def test_frames_that_say_nothing_are_checked_each_time(runner: Runner) -> 
     """A beat sent again is not parsed again, but its login is asked about as ever."""
     stage = Stage(runner)
     login_id = new_id()
-    async with TestClient(TestServer(stage.app)) as client:
+    async with TestClient(EdgeTestServer(stage.app)) as client:
         socket = await connect(client, stage, login_id=login_id)
         for text in ('{"type":"beat","data":{}}',) * 2 + ('{"type":"beat","id":"7"}',) * 2:
             await socket.send_str(text)

@@ -63,7 +63,7 @@ class Site:
         self.faults: dict[UUID, Fault] = {}
         self.ports: dict[str, int] = {}
         self._runners: list[web.AppRunner] = []
-        self.lanes: dict[str, hot.Lane] = {}
+        self.lanes: dict[str, hot.ShortWay] = {}
 
     async def start(self) -> None:
         """Listen twice; one way has its own limiter, so that rates are compared from the start."""

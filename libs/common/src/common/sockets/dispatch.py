@@ -86,7 +86,7 @@ class Dispatcher:
             self._plain[text] = known
 
     async def _refresh(self, connection: Connection, auth: AuthMessage) -> None:
-        caller = await self._verifier.verify(auth.token)
+        caller = await self._verifier.verify(auth.token, once=True)
         if not handshake.same_login(connection.caller, caller):
             connection.close(CloseCode.REVOKED)
             return

@@ -70,7 +70,7 @@ class Door:
 
     async def identify(self, token: str, roles: Collection[str]) -> Caller:
         """Return the caller of a token of one of these roles whose login lives."""
-        caller = await self._verifier.verify(token)
+        caller = await self._verifier.verify(token, once=True)
         if caller.role not in roles:
             raise problems.Forbidden
         await self._revocations.check(caller)

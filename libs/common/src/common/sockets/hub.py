@@ -31,6 +31,7 @@ from common.sockets.limits import CloseCode, SocketLimits
 from common.sockets.registry import Registry
 from common.tokens import Caller, Verifier
 from common.web import ALLOWED_ORIGINS, middlewares
+from common.web.server import EdgeHandler
 
 OnOpen = Callable[[Connection], Awaitable[Frame | None]]
 OnClose = Callable[[Connection], Awaitable[None]]
@@ -118,6 +119,7 @@ class Hub:
             connection = await self._admit(request, websocket, caller, roles)
             if connection is not None:
                 request[middlewares.CALLER] = connection.caller
+                _let_go(request, websocket)
                 try:
                     await self._live(connection, websocket, dispatcher, on_open)
                 finally:
@@ -209,17 +211,6 @@ class Hub:
         connections.labels(self._service).inc()
         return connection
 
-    async def _live(
-        self,
-        connection: Connection,
-        websocket: web.WebSocketResponse,
-        dispatcher: Dispatcher,
-        on_open: OnOpen,
-    ) -> None:
-        with structlog.contextvars.bound_contextvars(connection_id=str(connection.id)):
-            connection.start(await self._open(connection, on_open))
-            await self._read(connection, websocket, dispatcher)
-
     async def _leave(
         self,
         connection: Connection,
@@ -252,9 +243,15 @@ class Hub:
         except Exception:
             log.exception("socket_close_failed")
 
-    async def _read(
-        self, connection: Connection, websocket: web.WebSocketResponse, dispatcher: Dispatcher
+    async def _live(
+        self,
+        connection: Connection,
+        websocket: web.WebSocketResponse,
+        dispatcher: Dispatcher,
+        on_open: OnOpen,
     ) -> None:
+        structlog.contextvars.bind_contextvars(connection_id=str(connection.id))
+        connection.start(await self._open(connection, on_open))
         loop, flood = asyncio.get_running_loop(), Pace(self._flood)
         connection.busy = False
         async for message in websocket:
@@ -294,3 +291,10 @@ class Hub:
 
 def _size(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode())
+
+
+def _let_go(request: web.Request, websocket: web.WebSocketResponse) -> None:
+    """Forget the handshake's headers on both sides: they would stay as long as the socket."""
+    websocket.headers.clear()
+    if isinstance(request.protocol, EdgeHandler):
+        request.protocol.let_go()

@@ -10,8 +10,9 @@ class Registry:
     """The connections of one replica."""
 
     def __init__(self) -> None:
-        self._by_user: dict[UUID, set[Connection]] = {}
-        self._by_login: dict[UUID, set[Connection]] = {}
+        # Tuples: nearly everybody has one connection, and a set of one is four times as large.
+        self._by_user: dict[UUID, tuple[Connection, ...]] = {}
+        self._by_login: dict[UUID, tuple[Connection, ...]] = {}
 
     def __iter__(self) -> Iterator[Connection]:
         return iter([connection for mine in self._by_user.values() for connection in mine])
@@ -21,25 +22,27 @@ class Registry:
 
     def add(self, connection: Connection) -> None:
         """Note an authenticated connection."""
-        self._by_user.setdefault(connection.caller.user_id, set()).add(connection)
-        self._by_login.setdefault(connection.caller.login_id, set()).add(connection)
+        caller = connection.caller
+        for index, key in ((self._by_user, caller.user_id), (self._by_login, caller.login_id)):
+            index[key] = (*index.get(key, ()), connection)
 
     def discard(self, connection: Connection) -> None:
         """Forget a connection; a fresh token keeps user and login, so the keys still fit."""
         caller = connection.caller
         for index, key in ((self._by_user, caller.user_id), (self._by_login, caller.login_id)):
-            members = index.get(key, set())
-            members.discard(connection)
-            if not members:
+            left = tuple(one for one in index.get(key, ()) if one is not connection)
+            if left:
+                index[key] = left
+            else:
                 index.pop(key, None)
 
     def of_user(self, user_id: UUID) -> tuple[Connection, ...]:
         """Return the connections of a user."""
-        return tuple(self._by_user.get(user_id, ()))
+        return self._by_user.get(user_id, ())
 
     def of_login(self, login_id: UUID) -> tuple[Connection, ...]:
         """Return the connections of a login."""
-        return tuple(self._by_login.get(login_id, ()))
+        return self._by_login.get(login_id, ())
 
     def users(self) -> set[UUID]:
         """Return who is connected."""

@@ -57,8 +57,8 @@ class Verifier:
             return None
         return caller
 
-    async def verify(self, token: str) -> Caller:
-        """Return the caller of an access token.
+    async def verify(self, token: str, *, once: bool = False) -> Caller:
+        """Return the caller of an access token; what is asked `once` is not remembered.
 
         Raises TokenInvalid, TokenExpired, or KeysUnavailable when the signer's keys are away.
         """
@@ -68,7 +68,8 @@ class Verifier:
         caller = self._cache.get(token)
         if caller is None:
             caller = await self._verify(token)
-            self._cache[token] = caller
+            if not once:
+                self._cache[token] = caller
             while len(self._cache) > self.most_cached:
                 self._cache.popitem(last=False)
         if self._clock.now() > caller.expires_at + LEEWAY:

@@ -63,14 +63,16 @@ def build_app(
         ),
     )
     busy = [operation for operation in operations if operation.hot]
-    app = web.Application(
-        client_max_size=baseline.HTTP_CLIENT_MAX_SIZE,
-        middlewares=[
-            middlewares.observe(service, quiet=[operation.path for operation in busy]),
-            middlewares.explain(statuses),
-        ],
+    around = middlewares.Surroundings(
+        service, statuses, quiet=[operation.path for operation in busy]
     )
-    app[hot.LANES] = [hot.Lane(edge, operation, statuses) for operation in busy]
+    app = web.Application(
+        client_max_size=baseline.HTTP_CLIENT_MAX_SIZE, middlewares=[around.middleware()]
+    )
+    app[hot.LANES] = [
+        *(hot.Lane(edge, operation, around) for operation in busy),
+        *(hot.SocketLane(path, handler, around) for path, handler in sockets),
+    ]
     app[HEALTH] = health
     if replica := getattr(settings, "replica", None):
         health.facts.setdefault("replica", str(replica))

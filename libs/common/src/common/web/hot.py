@@ -1,13 +1,16 @@
-"""A short way for the operation that is called all the time: no router, no middlewares.
+"""A short way for what is called all the time, or stays for hours: no router, no middlewares.
 
-It has no checks of its own: it asks the edge's, and whatever is not an everyday call goes the
-ordinary way or through the ordinary way's functions. What it leaves out is what nobody misses in
-an everyday call: a log line (it is counted) and the names of the request and its trace in lines
-that others might write meanwhile. A test drives both ways with the same requests.
+A hot operation has no checks of its own: it asks the edge's, and whatever is not an everyday call
+goes the ordinary way or through the ordinary way's functions. What it leaves out is what nobody
+misses in an everyday call: a log line (it is counted) and the names of the request and its trace in
+lines that others might write meanwhile. A test drives both ways with the same requests.
+
+A socket keeps every frame between the connection and its reader for as long as it lives: in memory,
+and in each step of its task. On the short way these are fewer.
 """
 
 import time
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Final, cast
 
 from aiohttp import HttpVersion11, web
@@ -33,17 +36,55 @@ _HEAD: Final = (
 )
 
 
-class Lane:
+class ShortWay:
+    """Answers what comes for one method and path, its router's verdict known beforehand."""
+
+    method: str
+    path: str
+    match: UrlMappingMatchInfo | None = None
+
+    def answer(self, request: web.Request) -> Awaitable[web.StreamResponse]:
+        """Do what router, middlewares and the ordinary handler do."""
+        raise NotImplementedError
+
+    def prepare(self, app: web.Application) -> None:
+        """Ask the router once."""
+        route = next(route for route in app.router.routes() if self._is_of(route))
+        self.match = UrlMappingMatchInfo({}, route)
+        self.match.add_app(app)
+        self.match.current_app = app
+        self.match.freeze()
+
+    def _is_of(self, route: web.AbstractRoute) -> bool:
+        resource = route.resource
+        return (
+            route.method == self.method and resource is not None and resource.canonical == self.path
+        )
+
+
+class SocketLane(ShortWay):
+    """A path that speaks WebSocket."""
+
+    def __init__(self, path: str, handler: Handler, around: middlewares.Surroundings) -> None:
+        self.method, self.path = "GET", path
+        self._handler = handler
+        self._around = around
+
+    def answer(self, request: web.Request) -> Awaitable[web.StreamResponse]:
+        """Surround the handler as ever."""
+        request._match_info = self.match  # noqa: SLF001  # as aiohttp's own Application does
+        return self._around.around(request, self._handler)
+
+
+class Lane(ShortWay):
     """One hot operation."""
 
-    def __init__(
-        self, edge: Edge, operation: Operation, statuses: Mapping[type[Exception], int]
-    ) -> None:
+    def __init__(self, edge: Edge, operation: Operation, around: middlewares.Surroundings) -> None:
+        self.method, self.path = operation.method, operation.path
         self.operation = operation
-        self.match: UrlMappingMatchInfo | None = None
         self._edge = edge
-        self._table = middlewares.table_of(statuses)
-        self._ongoing = metrics.ongoing(edge.service)
+        self._around = around
+        self._ongoing = around.ongoing
         self._count, self._seconds = metrics.of_route(
             edge.service, operation.method, operation.path, 200
         )
@@ -68,7 +109,7 @@ class Lane:
             status = response.status
         except Exception as error:  # noqa: BLE001  # the edge: every error has its document
             self._name(request, request_id, known)
-            response = middlewares.explained(request, error, self._table)
+            response = middlewares.explained(request, error, self._around.table)
             status = response.status
         finally:
             self._ongoing.requests -= 1
@@ -94,7 +135,7 @@ class Lane:
             service=self._edge.service,
             status=status,
             started=started,
-            quiet=(self.operation.path,),
+            quiet=self._around.quiet,
         )
 
     def _name(self, request: web.Request, request_id: str, known: Caller | None) -> None:
@@ -107,37 +148,24 @@ class Lane:
             note_caller(request, caller)
 
 
-LANES = web.AppKey("lanes", list[Lane])
+LANES = web.AppKey("lanes", list[ShortWay])
 
 
-def before(app: web.Application, lanes: Sequence[Lane], ordinary: Handler) -> Handler:
-    """Return a handler of requests that knows the hot operations and leaves the rest to another."""
+def before(app: web.Application, lanes: Sequence[ShortWay], ordinary: Handler) -> Handler:
+    """Return a handler of requests that knows the short ways and leaves the rest to another."""
     by_target = {}
     for lane in lanes:
-        route = next(r for r in app.router.routes() if _is_of(r, lane.operation))
-        lane.match = UrlMappingMatchInfo({}, route)
-        lane.match.add_app(app)
-        lane.match.current_app = app
-        lane.match.freeze()
-        by_target[lane.operation.path] = lane
+        lane.prepare(app)
+        by_target[lane.path] = lane
 
     def handle(request: web.Request) -> Awaitable[web.StreamResponse]:
         lane = by_target.get(request.raw_path)
         # Only what looks like an everyday call; an expectation has its own handler.
-        if lane is None or request.method != lane.operation.method or "Expect" in request.headers:
+        if lane is None or request.method != lane.method or "Expect" in request.headers:
             return ordinary(request)
         return lane.answer(request)
 
     return handle
-
-
-def _is_of(route: web.AbstractRoute, operation: Operation) -> bool:
-    resource = route.resource
-    return (
-        route.method == operation.method
-        and resource is not None
-        and resource.canonical == operation.path
-    )
 
 
 class _Whole:

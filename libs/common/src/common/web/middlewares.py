@@ -1,6 +1,5 @@
 """What surrounds every request: its id, its one log line, its metrics, and its problem document."""
 
-import asyncio
 import random
 import re
 import time
@@ -62,27 +61,43 @@ def begin(request: web.Request) -> None:
     trace.follow(request.headers.get("traceparent"))
 
 
-def observe(service: str, quiet: Collection[str] = ()) -> Middleware:
-    """Make the outermost middleware: id, log line, metrics; quiet routes log only refusals."""
-    ongoing = metrics.ongoing(service)
-    silent = QUIET.union(quiet)
+class Surroundings:
+    """What surrounds every request of a service, from its id to its line and its counts."""
 
-    @web.middleware
-    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    def __init__(
+        self, service: str, statuses: Mapping[type[Exception], int], quiet: Collection[str] = ()
+    ) -> None:
+        self.service = service
+        self.table: Mapping[type[Exception], int] = {**EDGE_STATUSES, **statuses}
+        # These log only refusals: they are called all the time, and counted.
+        self.quiet = QUIET.union(quiet)
+        self.ongoing = metrics.ongoing(service)
+
+    async def around(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer a request by its handler, or its error by a problem document."""
         request[REQUEST_ID] = request_id_of(request)
         begin(request)
-        started = time.perf_counter()
-        status = 499
-        ongoing.requests += 1
+        started, status = time.perf_counter(), 499
+        self.ongoing.requests += 1
         try:
             response = await handler(request)
             status = response.status
-            return response
+        except Exception as error:  # noqa: BLE001  # the edge: every error has its document
+            response = explained(request, error, self.table)
+            status = response.status
         finally:
-            ongoing.requests -= 1
-            account(request, service=service, status=status, started=started, quiet=silent)
+            self.ongoing.requests -= 1
+            account(request, service=self.service, status=status, started=started, quiet=self.quiet)
+        return response
 
-    return middleware
+    def middleware(self) -> Middleware:
+        """Return it as aiohttp wants it."""
+
+        @web.middleware
+        async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+            return await self.around(request, handler)
+
+        return middleware
 
 
 def account(
@@ -114,27 +129,6 @@ def account(
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 QUIET = frozenset({"/livez", "/readyz", "/statusz", "/metrics"})
-
-
-def explain(statuses: Mapping[type[Exception], int]) -> Middleware:
-    """Make the middleware that turns every error into a problem document."""
-    table = table_of(statuses)
-
-    @web.middleware
-    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        try:
-            return await handler(request)
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:  # noqa: BLE001  # the edge: every error has its document
-            return explained(request, error, table)
-
-    return middleware
-
-
-def table_of(statuses: Mapping[type[Exception], int]) -> Mapping[type[Exception], int]:
-    """Return the statuses of a service's errors and of the edge's own."""
-    return {**EDGE_STATUSES, **statuses}
 
 
 def explained(

@@ -4,7 +4,9 @@ import asyncio
 from typing import Any, cast
 
 from aiohttp import web
+from aiohttp.http import RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from common.ids import new_id
 from common.log import get_logger
@@ -16,6 +18,23 @@ log = get_logger("http")
 
 class EdgeHandler(RequestHandler):
     """One HTTP connection."""
+
+    __slots__ = ("_handshake",)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came; of a handshake keep only what can be let go of later."""
+        super().data_received(data)
+        if self._upgraded and self._messages:
+            message, payload = self._messages[-1]
+            if isinstance(message, RawRequestMessage) and message.upgrade:
+                self._handshake = CIMultiDict(message.headers)
+                kept = CIMultiDictProxy(self._handshake)
+                self._messages[-1] = message._replace(headers=kept, raw_headers=()), payload
+
+    def let_go(self) -> None:
+        """Forget what only the handshake needed: it would stay for as long as the socket."""
+        self._handshake.clear()
+        self._parser = None
 
     def handle_error(
         self,
