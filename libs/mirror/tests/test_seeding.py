@@ -8,7 +8,7 @@ from libs.mirror.tests.stage import Stage
 
 from common.clock import SystemClock
 from common.db import Database
-from mirror import Drift, Limits, Mended, MirrorUnavailable, open_mirror
+from mirror import Drift, Limits, Mended, MirrorUnavailable, open_mirror, record_beats
 from mirror.seeding import Seeder
 from mirror.truth import Truth
 from mirror.values import MirrorRow
@@ -125,6 +125,39 @@ async def test_the_reconcile_heals_and_counts_drift(stage: Stage) -> None:
     assert step.turned
     assert await stage.kit.seeder.diff() == []
     assert (await stage.kit.mirror.counts()).available == 2
+
+
+@pytest.mark.req("AV-15")
+async def test_a_change_on_its_way_is_no_drift(stage: Stage) -> None:
+    """Committed before the reconcile read it, written right after: told, not mended."""
+    mitra = await stage.world.mitra(online=False)
+    lost = await stage.world.mitra(online=False)
+    await stage.kit.seeder.reseed("test")
+    await stage.world.online(mitra)
+    await stage.world.online(lost)
+    seeder, truth = paused_seeder(stage)
+    step = asyncio.create_task(seeder.reconcile())
+    await truth.read.wait()
+    truth.go_on.set()
+    await stage.kit.seeder.heal([mitra])
+
+    assert (await step).applied.mended == (Mended(lost, "online", "missed", "False", "True"),)
+
+
+@pytest.mark.req("AV-09")
+async def test_a_reseed_of_a_good_mirror_brings_younger_beats(stage: Stage) -> None:
+    """What Postgres heard while somebody could not reach Valkey comes over; no fact was wrong."""
+    mitra = await stage.world.mitra(beat_age=20)
+    await stage.kit.seeder.reseed("test")
+    await record_beats(stage.db, [(mitra, 1_000.0)])
+    seeded = await stage.kit.seeder.reseed("test")
+    status = await stage.kit.mirror.status(mitra)
+
+    assert seeded is not None
+    assert seeded.applied.mended == ()
+    assert status is not None
+    assert status.beat_age_ms is not None
+    assert status.beat_age_ms < 10_000
 
 
 async def test_the_reconcile_names_who_is_online_though_deactivated(stage: Stage) -> None:
