@@ -30,17 +30,16 @@ def arguments(facts: Sequence[Fact], now: float) -> list[Argument]:
     return args
 
 
-def slices(facts: Sequence[Fact], mitras: int) -> Iterator[Sequence[Fact]]:
-    """Cut facts into parts of so many mitras; what stands together of one mitra stays together."""
-    start, seen = 0, 0
-    for place, fact in enumerate(facts):
-        if place and fact.mitra_id == facts[place - 1].mitra_id:
-            continue
-        if seen == mitras:
-            yield facts[start:place]
-            start, seen = place, 0
-        seen += 1
-    if facts:
+def slices(facts: Sequence[Fact], size: int) -> Iterator[Sequence[Fact]]:
+    """Cut facts into parts of at most `size`; those of one mitra, who stand together, stay so."""
+    start = 0
+    while len(facts) - start > size:
+        end = start + size
+        while end > start + 1 and facts[end - 1].mitra_id == facts[end].mitra_id:
+            end -= 1
+        yield facts[start:end]
+        start = end
+    if start < len(facts):
         yield facts[start:]
 
 
