@@ -153,6 +153,54 @@ async def test_closed_by_the_hours_since_they_ended(alone: Site) -> None:
     assert "opens at" in ended["advice"]
 
 
+@pytest.mark.req("AV-13", "AV-16")
+async def test_closed_since_the_last_opening_however_long_ago(alone: Site) -> None:
+    """Closed by exceptions for a fortnight: since the last opening before them, not since ever."""
+    now = datetime.now(UTC)
+    days = [(now - timedelta(days=ago)).date().isoformat() for ago in range(-2, 14)]
+    path = "/api/control/availability/service-hours"
+    _, before = await alone.call("GET", path, role="operator")
+    body = {
+        "version": before["version"],
+        "time_zone": "UTC",
+        "weekly": [{"day": day, "opens": "08:00", "closes": "09:00"} for day in range(1, 8)],
+        "exceptions": [{"date": day} for day in days],
+    }
+    status, answer = await alone.call("PUT", path, role="operator", body=body)
+    assert status == 200, answer
+    mitra = await alone.world.mitra()
+    for _ in range(3):
+        await _decided_long_ago(alone)
+
+    service = (await facts(alone, mitra))["service"]
+    closed_at = (now - timedelta(days=14)).replace(hour=9, minute=0, second=0, microsecond=0)
+    assert datetime.fromisoformat(service["since"]) == closed_at
+
+
+@pytest.mark.req("AV-13", "AV-16")
+async def test_a_switch_that_went_off_by_itself_was_off(alone: Site) -> None:
+    """Turned on again after its own end, the service is closed since then, not since before."""
+    path = "/api/control/availability/maintenance"
+    until = datetime.now(UTC) + timedelta(seconds=0.5)
+    await alone.call("PUT", path, role="operator", body={"on": True, "until": until.isoformat()})
+    mitra = await alone.world.mitra()
+    await eventually_open(alone, mitra)
+    await alone.call("PUT", path, role="operator", body={"on": True, "note": "once more"})
+    again = datetime.fromisoformat((await facts(alone, mitra))["service"]["since"])
+    assert again > until
+    await alone.call("PUT", path, role="operator", body={"on": True, "note": "a better note"})
+    assert datetime.fromisoformat((await facts(alone, mitra))["service"]["since"]) == again
+
+
+async def eventually_open(site: Site, mitra: UUID) -> None:
+    """Wait until the service is open by the clock."""
+
+    async def is_open() -> bool:
+        return bool((await facts(site, mitra))["service"]["ok"])
+
+    await eventually(is_open, timeout=4)
+
+
 async def _decided_long_ago(site: Site) -> None:
     await site.admin.execute(
         "UPDATE availability.service_versions SET changed_at = changed_at - interval '9 days'"

@@ -48,15 +48,26 @@ ORDER BY page.started_at, page.interval_id;
 -- closed_since() — since when the service is closed under the present rules; NULL while it is open
 SELECT CASE
   WHEN v.maintenance_on AND coalesce(v.maintenance_until > clock_timestamp(), true)
+    -- The switch was off also between its own end and the next decision.
     THEN (SELECT min(m.changed_at) FROM service_versions AS m
-          WHERE m.version > coalesce((SELECT max(o.version) FROM service_versions AS o
-                                      WHERE NOT o.maintenance_on), 0))
-  WHEN (v.weekly <> '[]' OR v.exceptions <> '[]') AND NOT o.openings @> clock_timestamp()
-    THEN greatest(v.changed_at, v.maintenance_until,
-                  (SELECT max(upper(o.opening)) FROM unnest(o.openings) AS o (opening)
-                   WHERE upper(o.opening) <= clock_timestamp()))
+          WHERE m.version > coalesce((
+            SELECT max(o.version)
+            FROM (SELECT version, maintenance_on, maintenance_until,
+                         lead(changed_at) OVER (ORDER BY version) AS next_at
+                  FROM service_versions) AS o
+            WHERE NOT o.maintenance_on OR o.maintenance_until <= o.next_at), 0))
+  WHEN (v.weekly <> '[]' OR v.exceptions <> '[]') AND NOT week.openings @> clock_timestamp()
+    THEN greatest(v.changed_at, v.maintenance_until, coalesce(
+           (SELECT max(upper(o.opening)) FROM unnest(week.openings) AS o (opening)
+            WHERE upper(o.opening) <= clock_timestamp()),
+           -- Closed for longer, as over a feast.
+           (SELECT max(upper(o.opening)) FROM unnest(opening_times(
+              v.time_zone, v.weekly, v.exceptions, week.from_date - 391, 400)) AS o (opening)
+            WHERE upper(o.opening) <= clock_timestamp())))
   END AS closed_since
 FROM (SELECT time_zone, weekly, exceptions, maintenance_on, maintenance_until, changed_at
       FROM service_versions ORDER BY version DESC LIMIT 1) AS v,
-     opening_times(v.time_zone, v.weekly, v.exceptions,
-                   (clock_timestamp() AT TIME ZONE v.time_zone)::date - 9, 11) AS o (openings);
+     LATERAL (SELECT from_date,
+                     opening_times(v.time_zone, v.weekly, v.exceptions, from_date, 11) AS openings
+              FROM (SELECT (clock_timestamp() AT TIME ZONE v.time_zone)::date - 9 AS from_date)
+                  AS first) AS week;
