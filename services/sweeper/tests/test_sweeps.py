@@ -172,6 +172,21 @@ async def test_no_beat_falls_between_two_flushes() -> None:
     assert {mitra for mitra, _ in truth.ages} == {early, late, moved}
 
 
+@pytest.mark.req("SW-02", "AV-07")
+async def test_a_clock_that_goes_back_stops_no_flush() -> None:
+    """Valkey's clock goes back by minutes: the beats that come then are written all the same."""
+    mitra, other = UUID(int=1), UUID(int=2)
+    beats = FakeHeartbeats(1_000_000, [(mitra, 999_000), (other, 1_003_000)])
+    truth = FakeTruth()
+    sweep = HeartbeatFlush(heartbeats=beats, truth=truth, clock=FakeClock(), shards=1, batch=1)
+    await sweep(turn(), mine)
+    truth.ages.clear()
+    beats.now_ms, beats.kept = 700_000, [(mitra, 699_000), (other, 698_000)]
+    await sweep(turn(slot=2), mine)
+
+    assert {who for who, _ in truth.ages} == {mitra, other}
+
+
 @pytest.mark.req("SW-02")
 async def test_a_new_holder_flushes_everything() -> None:
     """Whoever takes a shard over begins from the first beat: the one before may have lost some."""

@@ -93,7 +93,8 @@ class HeartbeatFlush:
 
     async def __call__(self, turn: Turn, still_mine: StillMine, /) -> Swept:
         """One pass over beats that came since the last one under this lease."""
-        cursor, count, is_last = self._cursor(turn), 0, False
+        cursor = begin = self._cursor(turn)
+        count, is_last = 0, False
         while not is_last:
             if not still_mine():
                 raise LeaseLost(turn.shard.sweep)
@@ -102,11 +103,15 @@ class HeartbeatFlush:
                 page = await self._heartbeats.beats(cursor, limit=self._batch)
             except MirrorUnavailable as unseen:
                 return Swept(count=count, skipped=unseen.reason)
+            if cursor is begin and page.now_ms < begin.at_ms:
+                # The clock of Valkey went back: what has come since is dated before our place.
+                cursor = BeatCursor()
+                continue
             count += await self._write(turn, page, read_at)
             cursor, is_last = page.next, page.is_last
             # Rows to skip are counted for the next page, not for the next pass: who stood there
             # has beaten again by then, and others would be skipped in their place.
-            again = BeatCursor(max(0, cursor.at_ms - LATE_MS))
+            again = BeatCursor(max(0, min(cursor.at_ms, page.now_ms) - LATE_MS))
             self._cursors[turn.shard.number] = (turn.lease.fence, again)
         return Swept(count=count)
 
