@@ -19,7 +19,7 @@ from mirror.values import BeatCursor, BeatOutcome, MirrorRow
 
 _SENDERS: Final = 64
 _BEATS: Final = 12_800
-_CHANGES: Final = 2_000
+_CHANGES: Final = 6_400
 _JITTER: Final = 0.05  # of a heartbeat: a timer on a phone is that late at times
 _SLOW_MS: Final = 5.0
 _KEPT: Final = 20_000
