@@ -109,7 +109,7 @@ async def test_a_silent_app_is_stale_since_the_limit(alone: Site) -> None:
 
 @pytest.mark.req("AV-13", "AV-16")
 async def test_a_closed_service_is_a_reason_and_no_status(anywhere: Site) -> None:
-    """In maintenance she stays online, reachable and available; requests stay away, and why."""
+    """In maintenance she stays online, reachable and available; why not, but not the operators' note."""
     mitra = await anywhere.world.mitra(online=False)
     await anywhere.mitra("online", mitra)
     until = datetime.now(UTC) + timedelta(hours=1)
@@ -121,9 +121,10 @@ async def test_a_closed_service_is_a_reason_and_no_status(anywhere: Site) -> Non
     assert (status, body["reasons"]) == (200, ["service_closed"])
     assert (body["is_online"], body["reachable"], body["available"]) == (True, True, True)
     service = body["facts"][-1]
-    assert (service["ok"], service["why"], service["note"]) == (False, "switch", "new servers")
+    assert (service["ok"], service["why"], service["note"]) == (False, "switch", None)
     assert datetime.fromisoformat(service["opens_at"]) == until
     assert 0 <= service["age_seconds"] < 10
+    assert (await inspected(anywhere, mitra))["facts"][-1]["note"] == "new servers"
 
     assert (await anywhere.call("PUT", path, role="operator", body={"on": False}))[0] == 200
     status, body = await anywhere.call("GET", HERS, user=mitra)

@@ -1,14 +1,14 @@
 """From facts to what is shown of them."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from availability.domain.advice import Reader, advice_for
-from availability.domain.facts import Fact
+from availability.domain.facts import Fact, ServiceFact
 from availability.views.facts import FactView
 
 _VIEWS: TypeAdapter[FactView] = TypeAdapter(FactView)
@@ -22,4 +22,12 @@ def fact_views(facts: Sequence[Fact], *, reader: Reader, now: datetime) -> list[
 def _shown(fact: Fact, reader: Reader, now: datetime) -> dict[str, Any]:
     # Two clocks that differ by a little must not make an age negative.
     age = None if fact.since is None else max(0.0, (now - fact.since).total_seconds())
-    return {**asdict(fact), "age_seconds": age, "advice": advice_for(fact, reader)}
+    told = asdict(_without_asides(fact, reader))
+    return {**told, "age_seconds": age, "advice": advice_for(fact, reader)}
+
+
+def _without_asides(fact: Fact, reader: Reader) -> Fact:
+    """Keep among operators what they write for each other."""
+    if reader == "mitra" and isinstance(fact, ServiceFact):
+        return replace(fact, note=None)
+    return fact

@@ -57,7 +57,10 @@ class LoadFactView(_FactView):
 
 
 class ServiceFactView(_FactView):
-    """Whether the service takes new requests of anybody; `since` only while it is closed."""
+    """Whether the service takes new requests of anybody; `since` only while it is closed.
+
+    `note` is for operators: a mitra does not get it.
+    """
 
     fact: Literal["service"]
     ok: bool
