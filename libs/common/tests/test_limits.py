@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.limits import Gcra, Rate, RateLimits, address_key
+from common.limits import Gcra, Pace, Rate, RateLimits, address_key
 from common.testing import FakeClock
 
 
@@ -45,6 +45,21 @@ def test_no_schedule_beats_the_rate(rate: float, burst: int, gaps: list[float]) 
         passed += bucket.ask("a") == 0
 
     assert passed <= burst + rate * (clock.monotonic() - started) + 1e-6
+
+
+@given(
+    rate=st.floats(0.5, 100),
+    burst=st.integers(1, 50),
+    gaps=st.lists(st.floats(0, 2), min_size=1, max_size=200),
+)
+def test_a_pace_of_ones_own_is_the_same(rate: float, burst: int, gaps: list[float]) -> None:
+    """One key alone gets the same answers from either."""
+    clock = FakeClock()
+    bucket = Gcra(Rate(per_second=rate, burst=burst), clock=clock)
+    pace = Pace(per_second=rate, burst=burst)
+    for gap in gaps:
+        clock.advance(gap)
+        assert pace.ask(clock.monotonic()) == bucket.ask("a")
 
 
 def test_memory_is_bounded_and_forgets_the_idle() -> None:

@@ -8,6 +8,7 @@ from aiohttp import ClientWebSocketResponse, WSMsgType
 from aiohttp.test_utils import TestClient
 from pydantic import BaseModel, ConfigDict
 
+from common.db import Unavailable
 from common.ids import new_id
 from common.runner import Runner
 from common.sockets import Connection, Frame, Frames, Hub, SocketLimits
@@ -50,8 +51,12 @@ class Stage:
             service="life",
             limits=limits,
         )
+        self.taken = 0
+        self.error: Exception | None = None
         frames = Frames()
         frames.on("beat", Beat)(self._beat)
+        frames.on("tick", Beat)(self._beat)
+        frames.at_once("tick", self._tick)
         self.app = build_app(
             settings=Settings(),
             service="life",
@@ -68,6 +73,12 @@ class Stage:
         self.beats += 1
         await self.hold.wait()
         return ANSWER if frame_id is None else Frame(type="beaten", data={"ready": True})
+
+    def _tick(self, connection: Connection) -> None:
+        self.taken += 1
+        if self.error is not None:
+            raise self.error
+        asyncio.get_running_loop().call_soon(connection.send, ANSWER)
 
 
 async def _opened(_connection: Connection) -> Frame:
@@ -160,3 +171,83 @@ async def test_frames_that_say_nothing_are_checked_each_time(runner: Runner) -> 
         assert {answer["type"] for answer in answers} == {"beaten"}
         assert (await socket.receive(timeout=5)).data == 4403
         assert stage.beats == 4
+
+
+TICK = '{"type":"tick"}'
+
+
+async def test_the_plainest_frames_are_taken_as_they_arrive(runner: Runner) -> None:
+    """From its second time on a frame without id and fields needs no task; others do."""
+    stage = Stage(runner)
+    async with TestClient(EdgeTestServer(stage.app)) as client:
+        socket = await connect(client, stage)
+        for text in (TICK, TICK, '{"type":"tick","id":"1"}', TICK):
+            await socket.send_str(text)
+            assert (await socket.receive_json(timeout=5))["type"] == "beaten"
+
+        assert (stage.beats, stage.taken) == (2, 2)
+
+
+async def test_a_frame_waits_for_those_before_it(runner: Runner) -> None:
+    """While a frame is being handled, or waits, no other overtakes it."""
+    stage = Stage(runner)
+    async with TestClient(EdgeTestServer(stage.app)) as client:
+        socket = await connect(client, stage)
+        await socket.send_str(TICK)
+        await socket.receive(timeout=5)
+        stage.hold.clear()
+        for text in ('{"type":"beat","id":"slow"}', TICK, TICK):
+            await socket.send_str(text)
+        assert await eventually(lambda: stage.beats == 2)
+        assert stage.taken == 0
+        stage.hold.set()
+        answers = [await socket.receive_json(timeout=5) for _ in range(3)]
+
+        assert [answer["id"] for answer in answers] == ["slow", None, None]
+
+
+@pytest.mark.parametrize("how", ["revoked", "away", "flood", "failed", "binary"])
+async def test_what_is_taken_at_once_is_checked_as_ever(runner: Runner, how: str) -> None:
+    """Ended logins, a truth that is away, floods and errors: as for every other frame."""
+    stage = Stage(runner, SocketLimits(messages=5))
+    login_id = new_id()
+    async with TestClient(EdgeTestServer(stage.app)) as client:
+        socket = await connect(client, stage, login_id=login_id)
+        for _ in range(2):
+            await socket.send_str(TICK)
+            await socket.receive(timeout=5)
+        if how == "revoked":
+            stage.revocations.revoked.add(login_id)
+        if how == "away":
+            stage.revocations.error = Unavailable(retry_after=2)
+        if how == "failed":
+            stage.error = RuntimeError("secret")
+        for _ in range(4 if how == "flood" else 1):
+            await (socket.send_bytes(b"x") if how == "binary" else socket.send_str(TICK))
+        said = [await socket.receive(timeout=5)]
+        while said[-1].type is WSMsgType.TEXT and how == "flood":
+            said.append(await socket.receive(timeout=5))
+
+        codes = {"revoked": 4403, "flood": 1008, "binary": 1003}
+        if how in codes:
+            assert said[-1].data == codes[how]
+            assert stage.taken == (4 if how == "flood" else 1)
+        else:
+            code = {"away": "unavailable", "failed": "internal"}[how]
+            assert said[-1].json()["data"]["code"] == code
+            assert "secret" not in said[-1].data
+
+
+def test_a_frame_with_fields_is_never_taken_at_once() -> None:
+    """Its fields have to be looked at each time."""
+    frames = Frames()
+
+    class Say(BaseModel):
+        text: str
+
+    async def say(*_: object) -> None:
+        raise AssertionError
+
+    frames.on("say", Say)(say)
+    with pytest.raises(TypeError):
+        frames.at_once("say", lambda _connection: None)

@@ -1,6 +1,7 @@
 """Small stand-ins for the outside: a provider, open sockets, an alarm, the mirror's beats."""
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -111,3 +112,8 @@ class FakeBeats:
         """Note a beat."""
         self.beats.append(mitra_id)
         return self.answer
+
+    def beat_soon(self, mitra_id: UUID, tell: Callable[[bool | None], None]) -> None:
+        """Note a beat and tell at once."""
+        self.beats.append(mitra_id)
+        tell(self.answer)

@@ -1,7 +1,7 @@
 # ruff: noqa: D102 - the ports say what each method means
 """Pairing in memory: small, proven by the suite that the real stores pass (`test_promises.py`)."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -354,6 +354,10 @@ class FakePresence:
     async def beat(self, mitra_id: UUID) -> bool:
         self.beats.append(mitra_id)
         return True
+
+    def beat_soon(self, mitra_id: UUID, tell: Callable[[bool | None], None]) -> None:
+        self.beats.append(mitra_id)
+        tell(True)
 
 
 class FakeTelling:

@@ -74,9 +74,9 @@ class Pace:
 
     __slots__ = ("_arrival", "_interval", "_tolerance")
 
-    def __init__(self, rate: Rate) -> None:
-        self._interval = 1.0 / rate.per_second
-        self._tolerance = self._interval * (rate.burst - 1)
+    def __init__(self, *, per_second: float, burst: int) -> None:
+        self._interval = 1.0 / per_second
+        self._tolerance = self._interval * (burst - 1)
         self._arrival = float("-inf")
 
     def ask(self, now: float) -> float:

@@ -56,6 +56,10 @@ class Beats:
 
     async def beat(self, mitra_id: UUID) -> BeatOutcome:
         """Record that this mitra is there now; raises Unavailable when Postgres is away, too."""
+        return await self.take(mitra_id)
+
+    def take(self, mitra_id: UUID) -> "asyncio.Future[BeatOutcome]":
+        """Do the same for whoever needs no task to wait; the future raises what beat() would."""
         if len(self._waiting) >= _MAX_WAITING:
             raise Unavailable("Too many beats wait to be written.")
         loop = asyncio.get_running_loop()
@@ -64,7 +68,7 @@ class Beats:
         if not self._scheduled and self._in_flight < _IN_FLIGHT:
             self._scheduled = True
             loop.call_soon(self._flush)
-        return await future
+        return future
 
     def _flush(self) -> None:
         self._scheduled = False
@@ -155,6 +159,17 @@ class Beats:
 
     def _is_confirmed(self, mitra_id: UUID) -> bool:
         return self._clock.monotonic() < self._confirmed.get(mitra_id, 0.0)
+
+
+def is_online(written: "asyncio.Future[BeatOutcome]") -> bool | None:
+    """Return what a taken beat says of her who sent it; None when nobody could write it."""
+    if written.cancelled():
+        return None
+    if (error := written.exception()) is not None:
+        if not isinstance(error, Unavailable | MirrorUnavailable):
+            _log.error("beat_failed", exc_info=error)
+        return None
+    return written.result() is BeatOutcome.RECORDED
 
 
 @functools.cache

@@ -53,6 +53,7 @@ class Sockets:
         kinds = Frames()
         for kind, model in frames.INCOMING.items():
             kinds.on(kind, model)(getattr(self, kind))
+        kinds.at_once("beat", self.beat_at_once)
         return kinds
 
     # --- a connection's life ---------------------------------------------------------------
@@ -163,6 +164,17 @@ class Sockets:
         if frame_id is None:
             return _rendered(is_online)
         return frames.BeatAckFrame(data=frames.BeatAckData(is_online=is_online))
+
+    def beat_at_once(self, connection: Connection) -> None:
+        """Note a heartbeat that says nothing else; the answer goes out when it is written."""
+        if _role(connection) != "mitra":
+            connection.send(_rendered(None))
+            return
+
+        def tell(is_online: bool | None) -> None:  # noqa: FBT001  # there are three answers
+            connection.send(_rendered(is_online))
+
+        self._attendance.beat_soon(connection.caller.user_id, tell)
 
     async def resume(
         self, connection: Connection, data: frames.ResumeData, _frame_id: str | None

@@ -1,6 +1,6 @@
 """What the handlers need from the outside."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -190,6 +190,10 @@ class Presence(Protocol):
 
         Raises PresenceUnavailable.
         """
+        ...
+
+    def beat_soon(self, mitra_id: UUID, tell: Callable[[bool | None], None]) -> None:
+        """Record a heartbeat and tell, when it is written, what beat() says; None: nobody knows."""
         ...
 
 

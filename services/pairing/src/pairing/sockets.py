@@ -37,6 +37,7 @@ class Sockets:
         """Return the kinds of frames a client may send."""
         frames = Frames()
         frames.on("beat", Beat)(self.beat)
+        frames.at_once("beat", self.beat_at_once)
         frames.on("seen", Seen)(self.seen)
         frames.on("delivered", Delivered)(self.delivered)
         return frames
@@ -72,6 +73,17 @@ class Sockets:
         if frame_id is None:
             return _rendered(is_online)
         return BeatAckFrame(id=frame_id, data=BeatAckView(is_online=is_online))
+
+    def beat_at_once(self, connection: Connection) -> None:
+        """Record a heartbeat that says nothing else; the answer goes out when it is written."""
+        if connection.caller.role != "mitra":
+            connection.send(_rendered(None))
+            return
+
+        def tell(is_online: bool | None) -> None:  # noqa: FBT001  # there are three answers
+            connection.send(_rendered(is_online))
+
+        self._presence.beat_soon(connection.caller.user_id, tell)
 
     async def seen(self, connection: Connection, data: Seen, _frame_id: str | None) -> None:
         """Note that she looked at an offer; whoever sends a frame is also there."""

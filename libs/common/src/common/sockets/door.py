@@ -68,6 +68,11 @@ class Door:
         self._shut = True
         return list(self.strangers)
 
+    async def recognise(self, request: web.Request, roles: Collection[str]) -> Caller | None:
+        """Return the caller that the handshake's header names; None: the first message will."""
+        token = handshake.header_token(request)
+        return None if token is None else await self.identify(token, roles)
+
     async def identify(self, token: str, roles: Collection[str]) -> Caller:
         """Return the caller of a token of one of these roles whose login lives."""
         caller = await self._verifier.verify(token, once=True)

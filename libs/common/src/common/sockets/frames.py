@@ -1,7 +1,7 @@
 """What goes over a socket: `{"type", "id", "data"}`, each type with its own model."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeVar, Union
 
 import orjson
@@ -137,6 +137,7 @@ class FrameKind:
     model: type[BaseModel]
     adapter: TypeAdapter[Any]
     handler: Callable[..., Awaitable[Answer]]
+    at_once: Callable[["Connection"], None] | None = None
 
 
 class Frames:
@@ -157,6 +158,16 @@ class Frames:
             return handler
 
         return declare
+
+    def at_once(self, kind: str, handler: Callable[["Connection"], None]) -> None:
+        """Declare how to take a frame of a kind without fields when it comes without an id.
+
+        It does what the kind's handler does, without a task: it answers by itself, later.
+        """
+        known = self._kinds[kind]
+        if known.model.model_fields:
+            raise TypeError(f"frame {kind} has fields: it needs a handler that waits for them")
+        self._kinds[kind] = replace(known, at_once=handler)
 
     def __iter__(self) -> Iterator[FrameKind]:
         return iter(self._kinds.values())

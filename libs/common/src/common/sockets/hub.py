@@ -9,11 +9,10 @@ from typing import Protocol
 from uuid import UUID
 
 import structlog
-from aiohttp import WSMsgType, web
+from aiohttp import web
 from prometheus_client import Gauge
 
 from common.clock import Clock
-from common.limits import Pace, Rate
 from common.log import get_logger
 from common.runner import Runner
 from common.sockets import handshake
@@ -28,6 +27,8 @@ from common.sockets.frames import (
     RestartFrame,
 )
 from common.sockets.limits import CloseCode, SocketLimits
+from common.sockets.reading import Reading
+from common.sockets.receiver import Receiver
 from common.sockets.registry import Registry
 from common.tokens import Caller, Verifier
 from common.web import ALLOWED_ORIGINS, middlewares
@@ -72,10 +73,6 @@ class Hub:
         self._service = service
         self._origins = tuple(allowed_origins)
         self._limits = limits or SocketLimits()
-        self._flood = Rate(
-            per_second=self._limits.messages / self._limits.messages_seconds,
-            burst=self._limits.messages,
-        )
         self._registry = Registry()
         self._care = Care(self._registry, limits=self._limits, clock=clock)
         self._door = Door(
@@ -105,9 +102,8 @@ class Hub:
             self._door.check_open(request)
             origins = self._origins or request.app.get(ALLOWED_ORIGINS, ())
             handshake.check_request(request, allowed_origins=origins)
-            token = handshake.header_token(request)
-            caller = None if token is None else await self._door.identify(token, roles)
-            websocket = web.WebSocketResponse(
+            caller = await self._door.recognise(request, roles)
+            websocket = Receiver(
                 # Care asks for signs of life: two timers and now and then a task less for each.
                 autoping=False,
                 max_msg_size=self._limits.hard_message_bytes,
@@ -246,31 +242,14 @@ class Hub:
     async def _live(
         self,
         connection: Connection,
-        websocket: web.WebSocketResponse,
+        websocket: Receiver,
         dispatcher: Dispatcher,
         on_open: OnOpen,
     ) -> None:
         structlog.contextvars.bind_contextvars(connection_id=str(connection.id))
         connection.start(await self._open(connection, on_open))
-        loop, flood = asyncio.get_running_loop(), Pace(self._flood)
-        connection.busy = False
-        async for message in websocket:
-            connection.heard_at = loop.time()
-            if connection.closing:
-                continue  # only waiting for the client's goodbye
-            if message.type is WSMsgType.TEXT:
-                if _size(message.data) > self._limits.message_bytes:
-                    connection.close(CloseCode.TOO_BIG)
-                elif flood.ask(self._clock.monotonic()) > 0:
-                    connection.close(CloseCode.POLICY)
-                else:
-                    connection.busy = True
-                    await dispatcher.handle(connection, message.data)
-                    connection.busy = False
-            elif message.type is WSMsgType.PING:
-                await handshake.pong(websocket, message.data)
-            elif message.type is not WSMsgType.PONG:
-                connection.close(CloseCode.UNSUPPORTED)
+        reading = Reading(connection, websocket, dispatcher, limits=self._limits, clock=self._clock)
+        await reading.until_end()
 
     def _account(
         self, connection: Connection, websocket: web.WebSocketResponse, started: float
@@ -287,10 +266,6 @@ class Hub:
             sent=connection.sent,
             close=code,
         )
-
-
-def _size(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode())
 
 
 def _let_go(request: web.Request, websocket: web.WebSocketResponse) -> None:

@@ -1,5 +1,6 @@
 """Mitras as chat knows them: how many sessions they may hold, whether they are there."""
 
+from collections.abc import Callable
 from functools import partial
 from uuid import UUID
 
@@ -91,6 +92,11 @@ class Attendance:
         """Pass her heartbeat on to the mirror; say whether she is online, None if unknown."""
         self.saw(mitra_id)
         return await self._beats.beat(mitra_id)
+
+    def beat_soon(self, mitra_id: UUID, tell: Callable[[bool | None], None]) -> None:
+        """Do the same without a task; tells when it is written."""
+        self.saw(mitra_id)
+        self._beats.beat_soon(mitra_id, tell)
 
     async def left(self, mitra_id: UUID) -> None:
         """Note that her last socket here is gone."""

@@ -1,5 +1,6 @@
 """The payment provider, open sockets, the mirror and the alarm."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -53,6 +54,10 @@ class Beats(Protocol):
 
     async def beat(self, mitra_id: UUID) -> bool | None:
         """Note it; False tells that she is offline, None that nobody could say."""
+        ...
+
+    def beat_soon(self, mitra_id: UUID, tell: Callable[[bool | None], None]) -> None:
+        """Note it and tell, when it is written, what beat() says."""
         ...
 
 

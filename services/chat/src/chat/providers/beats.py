@@ -1,9 +1,10 @@
 """A mitra's heartbeat over the chat socket: into the mirror, or to Postgres when it is away."""
 
+from collections.abc import Callable
 from uuid import UUID
 
 from common.db import Unavailable
-from mirror import BeatOutcome, MirrorKit
+from mirror import BeatOutcome, MirrorKit, is_online
 
 
 class MirrorBeats:
@@ -19,3 +20,12 @@ class MirrorBeats:
         except Unavailable:
             return None
         return outcome is BeatOutcome.RECORDED
+
+    def beat_soon(self, mitra_id: UUID, tell: Callable[[bool | None], None]) -> None:
+        """Note it and tell, when it is written, what beat() says."""
+        try:
+            written = self._kit.beats.take(mitra_id)
+        except Unavailable:
+            tell(None)
+        else:
+            written.add_done_callback(lambda done: tell(is_online(done)))

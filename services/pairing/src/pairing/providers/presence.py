@@ -1,6 +1,6 @@
 """Who can take work, as the mirror says, or Postgres in its place."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from common.clock import Clock
 from common.db import Unavailable
-from mirror import BeatOutcome, MirrorKit, MirrorUnavailable
+from mirror import BeatOutcome, MirrorKit, MirrorUnavailable, is_online
 from pairing import errors
 from pairing.domain import Beacon
 from pairing.inbound import BeaconHeard
@@ -60,6 +60,15 @@ class MirrorPresence:
         except (Unavailable, MirrorUnavailable) as error:
             raise errors.PresenceUnavailable from error
         return outcome is BeatOutcome.RECORDED
+
+    def beat_soon(self, mitra_id: UUID, tell: Callable[[bool | None], None]) -> None:
+        """Record a heartbeat and tell, when it is written, whether she counts as online."""
+        try:
+            written = self._kit.beats.take(mitra_id)
+        except Unavailable:
+            tell(None)
+        else:
+            written.add_done_callback(lambda done: tell(is_online(done)))
 
 
 def _beacon(reachable: int, available: int, now: datetime) -> Beacon:
