@@ -109,7 +109,7 @@ async def test_a_silent_app_is_stale_since_the_limit(alone: Site) -> None:
 
 @pytest.mark.req("AV-13", "AV-16")
 async def test_a_closed_service_is_a_reason_and_no_status(anywhere: Site) -> None:
-    """In maintenance she stays online, reachable and available; why not, but not the operators' note."""
+    """In maintenance she stays online, reachable and available; why, without the note."""
     mitra = await anywhere.world.mitra(online=False)
     await anywhere.mitra("online", mitra)
     until = datetime.now(UTC) + timedelta(hours=1)
