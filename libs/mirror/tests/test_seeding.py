@@ -1,6 +1,7 @@
 """Reseed, reconcile, heal: a newer write survives, it never runs twice at once, drift is found."""
 
 import asyncio
+from collections.abc import Collection
 from uuid import UUID
 
 import pytest
@@ -8,7 +9,16 @@ from libs.mirror.tests.stage import Stage
 
 from common.clock import SystemClock
 from common.db import Database
-from mirror import Drift, Limits, Mended, MirrorUnavailable, open_mirror, record_beats
+from mirror import (
+    Drift,
+    Limits,
+    Mended,
+    MirrorUnavailable,
+    healing,
+    open_mirror,
+    record_beats,
+    seeding,
+)
 from mirror.seeding import Seeder
 from mirror.truth import Truth
 from mirror.values import MirrorRow
@@ -69,6 +79,39 @@ async def test_a_reseed_never_runs_twice_at_once(stage: Stage) -> None:
 
     assert await reseed is not None
     assert await stage.kit.seeder.reseed("test") is not None
+
+
+class Slow(Truth):
+    """A Postgres that takes its time to tell of single mitras."""
+
+    async def rows_of(self, mitra_ids: Collection[UUID]) -> list[MirrorRow]:
+        """Wait, then read."""
+        await asyncio.sleep(0.1)
+        return await super().rows_of(mitra_ids)
+
+
+@pytest.mark.req("AV-09")
+async def test_a_long_reseed_keeps_its_right(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Healing takes longer than the right to seed lives: nobody else begins, and it is finished."""
+    mitras = [await stage.world.mitra() for _ in range(12)]
+    await stage.kit.seeder.reseed("test")
+    await stage.raw.hdel("{mitras}:load", *map(str, mitras))
+    monkeypatch.setattr(seeding, "_LEASE_MS", 800)
+    monkeypatch.setattr(seeding, "_SEEDING_LIFE_MS", 800)
+    monkeypatch.setattr(seeding, "_KEEP_SECONDS", 0.05)
+    monkeypatch.setattr(healing, "_CHUNK", 1)
+    kit = stage.kit
+    slow = Seeder(
+        mirror=kit.mirror, link=kit.mirror._link, truth=Slow(stage.db), clock=SystemClock()
+    )
+    reseed = asyncio.create_task(slow.reseed("test"))
+    await asyncio.sleep(0.05)
+    while not reseed.done():
+        assert await kit.seeder.reseed("test") is None or reseed.done()
+        await asyncio.sleep(0.05)
+
+    assert await reseed is not None
+    assert await kit.seeder.diff() == []
 
 
 @pytest.mark.req("AV-08")
@@ -212,6 +255,25 @@ async def test_a_reseed_makes_no_beat_younger_than_postgres_knows(stage: Stage) 
     assert status is not None
     assert status.beat_age_ms is not None
     assert 40_000 <= status.beat_age_ms < 43_000
+
+
+@pytest.mark.req("AV-09")
+async def test_the_first_turn_ends_as_soon_as_any(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever takes the reconcile over is through with all mitras after 26 steps, however many."""
+    for _ in range(60):
+        await stage.world.mitra(online=False)
+    await stage.kit.seeder.reseed("test")
+    monkeypatch.setattr(seeding, "_CHUNK", 1)
+    kit, steps = stage.kit, 1
+    fresh = Seeder(
+        mirror=kit.mirror, link=kit.mirror._link, truth=Truth(stage.db), clock=SystemClock()
+    )
+    while not (await fresh.reconcile()).turned:
+        steps += 1
+
+    assert steps <= 26
 
 
 class Late(Truth):

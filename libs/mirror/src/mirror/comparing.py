@@ -1,7 +1,7 @@
 """What the mirror holds beside what Postgres says, found by reading only."""
 
 import asyncio
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -21,6 +21,13 @@ _YOUNGER_MS: Final = 1_000
 Held = tuple[bytes | None, bytes | None, int, bytes | None, tuple[bytes | None, ...]]
 """Of one mitra: score in online, score in available, deactivated, load, the versions (o, a, l)."""
 
+Keep = Callable[[], Awaitable[None]]
+"""Called again and again by what may take long, so that the right to do it is kept."""
+
+
+async def nothing_to_keep() -> None:
+    """Keep nothing: anybody may do this at any time."""
+
 
 class Comparison:
     """Reads what the mirror holds of some mitras, or of whom it holds anything. Changes nothing."""
@@ -36,7 +43,7 @@ class Comparison:
             found += await self._held(names[start : start + _CHUNK])
         return found
 
-    async def mitras(self) -> set[UUID]:
+    async def mitras(self, *, keep: Keep = nothing_to_keep) -> set[UUID]:
         """Return every mitra of whom the mirror holds a fact, in bounded steps."""
         found: set[UUID] = set()
         cursor = b"0"
@@ -48,6 +55,7 @@ class Comparison:
             found.update(UUID(name) for name in names - {keys.GUARD})
             if cursor == b"0":
                 return found
+            await keep()
             await asyncio.sleep(0)
 
     async def suspects(self, rows: Sequence[MirrorRow], now: float) -> set[UUID]:

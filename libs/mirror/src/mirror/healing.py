@@ -11,7 +11,7 @@ from prometheus_client import Counter
 from common import baseline
 from common.clock import Clock
 from mirror import scripts
-from mirror.comparing import Comparison
+from mirror.comparing import Comparison, Keep, nothing_to_keep
 from mirror.link import Link
 from mirror.mirror import Mirror
 from mirror.outcomes import Applied
@@ -58,7 +58,7 @@ class Healer:
         look.suspects |= await self._comparison.suspects(rows, now)
         look.mitras += len(rows)
 
-    async def look_again(self, look: Look) -> Applied:
+    async def look_again(self, look: Look, *, keep: Keep = nothing_to_keep) -> Applied:
         """Heal whoever is still not as in Postgres: a change on its way here was no drift."""
         applied = Applied(same=3 * (look.mitras - len(look.suspects)))
         if not look.suspects:
@@ -69,6 +69,7 @@ class Healer:
             read_at = self._clock.monotonic()
             rows = await self._truth.rows_of(suspects[start : start + _CHUNK])
             applied += await self.apply(rows, read_at)
+            await keep()
         return applied
 
     async def apply(self, rows: Sequence[MirrorRow], read_at: float) -> Applied:
@@ -82,9 +83,11 @@ class Healer:
             _healed.inc(applied.healed)
         return applied
 
-    async def forget_strangers(self, seen: Collection[UUID]) -> tuple[UUID, ...]:
+    async def forget_strangers(
+        self, seen: Collection[UUID], *, keep: Keep = nothing_to_keep
+    ) -> tuple[UUID, ...]:
         """Remove whom Postgres does not know, of those who were not seen there; return them."""
-        strangers = [one for one in await self._comparison.mitras() if one not in seen]
+        strangers = [one for one in await self._comparison.mitras(keep=keep) if one not in seen]
         forgotten: list[UUID] = []
         for start in range(0, len(strangers), _CHUNK):
             part = strangers[start : start + _CHUNK]
@@ -104,6 +107,7 @@ class Healer:
                 forgotten += [
                     one for one, digit in zip(gone, digits, strict=True) if digit == _GONE
                 ]
+            await keep()
         return tuple(forgotten)
 
 

@@ -33,6 +33,7 @@ NOBODY: Final = UUID(int=0)
 _CHUNK: Final = 500
 _LEASE_MS: Final = 5_000
 _SEEDING_LIFE_MS: Final = 60_000
+_KEEP_SECONDS: Final = 1.0
 _JUST_NOW_MS: Final = 5_000
 # A full turn takes at most 25 steps of one second each: drift lives for 30 s at the most.
 _STEPS: Final = 25
@@ -53,6 +54,7 @@ class Seeder:
         self._after = NOBODY
         self._turn = _Turn()
         self._step = _CHUNK
+        self._last_turn = 0
         self._connections = 0
 
     async def trouble(self) -> str | None:
@@ -100,6 +102,8 @@ class Seeder:
     async def reconcile(self) -> Reconciled:
         """Compare and heal the next part of all mitras; call it once a second."""
         done, barred, turned = 0, [], False
+        if self._after == NOBODY:
+            self._step = await self._stride()
         look = Look(self._clock.monotonic())
         while done < self._step and not turned:
             read_at = self._clock.monotonic()
@@ -112,7 +116,7 @@ class Seeder:
         applied = await self._healer.look_again(look)
         self._turn.add(done, applied)
         if turned:
-            self._step = max(_CHUNK, -(-self._turn.mitras // _STEPS))
+            self._last_turn = self._turn.mitras
             _drift.set(self._turn.changed)
             self._turn = _Turn()
         return Reconciled(done, applied, barred, turned)
@@ -134,6 +138,14 @@ class Seeder:
         return found
 
     # --- inside ------------------------------------------------------------------------------
+
+    async def _stride(self) -> int:
+        """Return how many mitras a step must compare, so that the turn ends in time.
+
+        Nobody counts them for that: of each the mirror holds three versions.
+        """
+        fields: int = await self._link.command(b"HLEN", keys.VERSIONS)
+        return max(_CHUNK, -(-max(self._last_turn, fields // 3) // _STEPS))
 
     async def _alone(
         self,
@@ -184,6 +196,7 @@ class Seeder:
 
     async def _rebuild(self, holder: UUID, epoch: int, told: Told | None) -> Seeded:
         started = self._clock.monotonic()
+        right = _Right(holder, truth=self._truth, link=self._link, clock=self._clock)
         server = await self._link.learn_clock()
         since, good = await self._since()
         (begun, erased), _ = await self._link.run(
@@ -198,12 +211,11 @@ class Seeder:
             else:
                 applied += await self._healer.apply(rows, read_at)
             seen.update(row.mitra_id for row in rows)
-            if await self._truth.take_seeding(holder, _LEASE_MS) is None:
-                raise MirrorUnavailable("another replica took over the seeding")
+            await right.keep()
             if told is not None:
                 await told(len(seen))
-        applied += await self._healer.look_again(look)
-        strangers = await self._healer.forget_strangers(seen)
+        applied += await self._healer.look_again(look, keep=right.keep)
+        strangers = await self._healer.forget_strangers(seen, keep=right.keep)
         seed = Seed(keys.SCHEMA, epoch, str(holder), server.run_id, since, begun)
         written, _ = await self._link.run(
             scripts.SEED_FINISH, (str(holder), sentinel.write(seed), epoch)
@@ -244,6 +256,27 @@ class Seeder:
             if len(rows) < _CHUNK:
                 return
             after = rows[-1].mitra_id
+
+
+class _Right:
+    """The right to seed, and its mark in Valkey: both would end long before a long seeding does."""
+
+    def __init__(self, holder: UUID, *, truth: Truth, link: Link, clock: Clock) -> None:
+        self._holder = holder
+        self._truth = truth
+        self._link = link
+        self._clock = clock
+        self._kept_at = clock.monotonic()
+
+    async def keep(self) -> None:
+        """Keep it, once a second at the most; raises MirrorUnavailable when it was lost."""
+        now = self._clock.monotonic()
+        if now - self._kept_at < _KEEP_SECONDS:
+            return
+        self._kept_at = now
+        if await self._truth.take_seeding(self._holder, _LEASE_MS) is None:
+            raise MirrorUnavailable("another replica took over the seeding")
+        await self._link.command(b"PEXPIRE", keys.SEEDING, _SEEDING_LIFE_MS)
 
 
 @dataclass(slots=True)
