@@ -16,6 +16,7 @@ from common.db import Unavailable
 from common.ids import new_id
 from common.limits import Rate, RateLimits
 from common.testing import FakeClock, eventually, free_port, load_problem
+from common.testing.serving import EdgeTestServer
 from common.testing.tokens import FakeRevocations, Mint
 from common.tokens import KeysUnavailable, StaticKeys, Verifier
 from common.web import Context, EdgeRunner, Health, Reply, Routes, build_app, serve_messages
@@ -367,6 +368,21 @@ async def test_what_is_no_http_gets_a_problem_and_no_dump(stage: Stage) -> None:
     assert b"application/problem+json" in answer
     assert await eventually(lambda: any(line["event"] == "malformed_request" for line in lines))
     assert "cret" not in str(lines)
+
+
+async def test_a_body_that_claims_to_be_packed_is_no_news(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody asked for a body here: what it holds is passed over, and the connection goes on."""
+    async with TestClient(EdgeTestServer(stage.app)) as client:
+        for _ in range(2):
+            answer = await client.post(
+                "/api/sensitive", data=b"no gzip", headers={"Content-Encoding": "gzip"}
+            )
+            assert answer.status == 202
+        assert answer.connection is None or not answer.connection.transport.is_closing()
+
+    assert [record.message for record in caplog.records if record.name == "aiohttp.server"] == []
 
 
 def test_static_keys_are_one_source() -> None:

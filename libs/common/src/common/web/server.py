@@ -69,6 +69,10 @@ class EdgeServer(web.Server):
 class EdgeRunner(web.AppRunner):
     """Runs an application; takes what aiohttp's AppRunner takes."""
 
+    def __init__(self, app: web.Application, **options: Any) -> None:
+        """Unpack no body: nobody reads a packed one, and a broken one is worth no traceback."""
+        super().__init__(app, auto_decompress=False, **options)
+
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
         # aiohttp has no parameter for the class of its handlers.
