@@ -50,7 +50,7 @@ class Fault:
     """What happens to a caller: an error of the handler, or of whoever is asked before it."""
 
     raises: Exception | None = None
-    answers: Reply[Beaten] | None = None
+    answers: Reply[Beaten] | bytes | None = None
 
 
 class Site:
@@ -97,7 +97,7 @@ class Site:
         routes = Routes()
 
         @routes.post(PATH, roles={"mitra"}, raises=(Inactive,), hot=True)
-        async def beat(ctx: Context) -> Beaten | Reply[Beaten]:
+        async def beat(ctx: Context) -> Beaten | Reply[Beaten] | bytes:
             """Take a beat."""
             fault = self.faults.get(ctx.caller.user_id, Fault())
             await asyncio.sleep(0)
@@ -230,6 +230,7 @@ async def test_good_calls(site: Site) -> None:
         (Fault(raises=web.HTTPNotFound()), 404),
         (Fault(answers=Reply(None, status=204)), 204),
         (Fault(answers=Reply(b'{"raw":1}', headers={"X-Own": "yes"})), 200),
+        (Fault(answers=b'{"rendered":1}'), 200),
     ],
 )
 async def test_what_a_handler_may_do(site: Site, fault: Fault, status: int, *, warm: bool) -> None:

@@ -42,16 +42,20 @@ class Reading:
         connection, websocket = self._connection, self._websocket
         connection.busy = False
         websocket.ear.take = self.take
-        async for message in websocket:
-            connection.heard_at = self._loop.time()
-            if connection.closing:
-                continue  # only waiting for the client's goodbye
-            if message.type is WSMsgType.TEXT:
-                await self._handle(message.data)
-            elif message.type is WSMsgType.PING:
-                await handshake.pong(websocket, message.data)
-            elif message.type is not WSMsgType.PONG:
-                connection.close(CloseCode.UNSUPPORTED)
+        try:
+            async for message in websocket:
+                connection.heard_at = self._loop.time()
+                if connection.closing:
+                    continue  # only waiting for the client's goodbye
+                if message.type is WSMsgType.TEXT:
+                    await self._handle(message.data)
+                elif message.type is WSMsgType.PING:
+                    await handshake.pong(websocket, message.data)
+                elif message.type is not WSMsgType.PONG:
+                    connection.close(CloseCode.UNSUPPORTED)
+        finally:
+            # A socket that has ended goes at once: collections that look this far are rare.
+            websocket.ear.take = None
 
     def take(self, text: str) -> bool:
         """Take a frame as it arrives; False: it waits for its turn."""

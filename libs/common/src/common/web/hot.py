@@ -26,13 +26,13 @@ from common.web.middlewares import Handler
 from common.web.routes import Operation
 
 _HEAD: Final = (
-    "HTTP/1.1 200 OK\r\n"
-    "Content-Type: application/json\r\n"
-    "Content-Length: %d\r\n"
-    "Date: %s\r\n"
-    "X-Request-ID: %s\r\n"
-    "Cache-Control: no-store\r\n"
-    "X-Content-Type-Options: nosniff\r\n\r\n"
+    b"HTTP/1.1 200 OK\r\n"
+    b"Content-Type: application/json\r\n"
+    b"Content-Length: %d\r\n"
+    b"Date: %s\r\n"
+    b"X-Request-ID: %s\r\n"
+    b"Cache-Control: no-store\r\n"
+    b"X-Content-Type-Options: nosniff\r\n\r\n%s"
 )
 
 
@@ -194,11 +194,15 @@ class _Whole:
 
 
 def _whole(request: web.Request, request_id: str, result: object) -> web.StreamResponse | None:
-    """Render a plain model for a connection that stays; None: it takes more than that."""
-    if not isinstance(result, BaseModel) or request.version != HttpVersion11:
+    """Render a plain answer for a connection that stays; None: it takes more than that."""
+    if request.version != HttpVersion11 or not request.keep_alive:
         return None
-    if not request.keep_alive:
+    if isinstance(result, BaseModel):
+        body = result.model_dump_json(by_alias=True).encode()
+    elif isinstance(result, bytes):
+        body = result
+    else:
         return None
-    body = result.model_dump_json(by_alias=True).encode()
-    head = _HEAD % (len(body), rfc822_formatted_time(), request_id)
-    return cast("web.StreamResponse", _Whole(request, head.encode("ascii") + body))
+    date = rfc822_formatted_time().encode("ascii")
+    data = _HEAD % (len(body), date, request_id.encode("ascii"), body)
+    return cast("web.StreamResponse", _Whole(request, data))

@@ -50,7 +50,7 @@ def route_of(request: web.Request) -> str:
 def request_id_of(request: web.Request) -> str:
     """Return the caller's X-Request-ID when it is harmless, else a new one."""
     given = request.headers.get("X-Request-ID", "")
-    return given if given and _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
+    return given if given and _REQUEST_ID.fullmatch(given) else random.randbytes(16).hex()
 
 
 def begin(request: web.Request) -> None:

@@ -178,7 +178,8 @@ def _result_type(hint: Any) -> Any:
     models = []
     for member in _members(hint):
         kind = get_args(member)[0] if get_origin(member) is Reply else member
-        if kind in (None, type(None), Reply) or isinstance(kind, TypeVar):
+        # Bytes are a model that its handler has rendered.
+        if kind in (None, type(None), Reply, bytes) or isinstance(kind, TypeVar):
             continue
         if kind not in models:
             models.append(kind)

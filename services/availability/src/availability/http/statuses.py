@@ -3,7 +3,7 @@
 from availability import errors
 from availability.http.keys import CLOCK, NEXT_BEAT, STATUSES
 from availability.http.render import status_view
-from availability.views.statuses import HeartbeatView, StatusView
+from availability.views.statuses import HeartbeatView, StatusView, heartbeat_json
 from common.web import Context, Routes
 
 ROUTES = Routes(tag="mitra")
@@ -29,9 +29,9 @@ async def go_offline(ctx: Context) -> StatusView:
 @ROUTES.post(
     "/api/mitra/status/heartbeat", roles={"mitra"}, raises=(errors.MitraInactive,), hot=True
 )
-async def beat(ctx: Context) -> HeartbeatView:
+async def beat(ctx: Context) -> HeartbeatView | bytes:
     """Say "still here"; learn whether she still counts as online."""
-    return HeartbeatView(
+    return heartbeat_json(
         is_online=await ctx.app[STATUSES].beat(ctx.caller.user_id),
         next_beat_seconds=ctx.app[NEXT_BEAT],
         server_time=ctx.app[CLOCK].now(),
