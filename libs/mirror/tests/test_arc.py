@@ -1,11 +1,16 @@
 """The arc of a find: exactly so many, each once, each as often as any other, none who is stale."""
 
+import re
 from collections import Counter
+from typing import Any
 
 import pytest
 from libs.mirror.tests.stage import Stage
 
+from common.ids import new_id
+from mirror import keys
 from mirror.arc import Arc
+from mirror.link import Server
 
 STALE = ["stale 1", "stale 2"]
 
@@ -64,3 +69,43 @@ async def test_whoever_came_or_went_since_the_last_question_is_counted(stage: St
         await stage.world.online(mitra)
     await stage.kit.seeder.heal(mitras)
     assert len(set(await mirror.find_available(4))) == 4
+
+
+@pytest.mark.req("AV-05", "AV-06")
+@pytest.mark.parametrize("change", ["zrem", "zadd"])
+@pytest.mark.parametrize("at", [1, 2, 3, 4])
+async def test_a_find_may_be_torn_between_any_two_of_its_commands(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, at: int, change: str
+) -> None:
+    """Valkey reads 16 KB at a time; who comes or goes in between brings in nobody stale or twice.
+
+    Answers to other questions of the same tick may stand before it on the wire.
+    """
+    fresh = [await stage.world.mitra() for _ in range(3)]
+    stale = await stage.world.mitra(beat_age=60)
+    await stage.kit.seeder.reseed("test")
+    mirror, newcomer = stage.kit.mirror, new_id()
+    score = await stage.raw.zscore(keys.AVAILABLE, str(fresh[0]))
+    whole = mirror._link.ask
+
+    async def torn(commands: bytes, replies: int) -> tuple[Any, Server]:
+        parts = re.findall(rb"\*\d+\r\n(?:\$\d+\r\n[^\r]*\r\n)+", commands)
+        first, _ = await whole(b"".join(parts[:at]), at)
+        if change == "zrem":
+            await stage.raw.zrem(keys.AVAILABLE, str(fresh[0]))
+        else:
+            await stage.raw.zadd(keys.AVAILABLE, {str(newcomer): score + 10_000})
+        rest, server = await whole(b"".join(parts[at:]), replies - at)
+        return first + rest, server
+
+    for _ in range(8):
+        await stage.raw.zrem(keys.AVAILABLE, str(newcomer))
+        await stage.raw.zadd(keys.AVAILABLE, {str(fresh[0]): score})
+        await mirror.find_available(3)
+        with monkeypatch.context() as patched:
+            patched.setattr(mirror._link, "ask", torn)
+            found = await mirror.find_available(3)
+
+        assert stale not in found
+        assert len(found) == len(set(found))
+        assert found

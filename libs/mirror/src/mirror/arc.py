@@ -48,8 +48,10 @@ class Arc:
         ranges, oldest = self.ranges, -1 - fresh
         if len(ranges) == 1 and oldest <= ranges[0][0]:
             return found[0]
-        return [
+        kept = (
             one
             for (first, _), part in zip(ranges, found, strict=False)
             for one in part[max(0, oldest - first) :]
-        ]
+        )
+        # Whoever comes between two ranges moves the others: one may stand in both.
+        return list(dict.fromkeys(kept))

@@ -196,14 +196,17 @@ class Mirror(Walks):
             arc = Arc(wanted, self._fresh)
             server = self._link.server or await self._link.learn_clock()
             floor = self._floor(server)
-            (fresh, guard, *found), now = await self._read(
-                _count(keys.AVAILABLE, floor), _GUARD_OF_AVAILABLE, *arc.commands()
-            )
+            # Valkey reads 16 KB at a time and may serve others in between: who leaves just then
+            # makes room for a stale one. One of the two counts is of the moment of the arc.
+            count, ranges = _count(keys.AVAILABLE, floor), arc.commands()
+            replies, now = await self._read(count, *ranges, count, _GUARD_OF_AVAILABLE)
+            before, found = replies[0], replies[1 : len(ranges) + 1]
+            after, guard = replies[len(ranges) + 1 : len(ranges) + 3]
             whole((guard,))
             if not self._holds(floor, now):
                 await self._link.learn_clock()
                 continue
-            self._fresh = fresh
+            self._fresh = fresh = min(before, after)
             mitras = arc.still_fresh(found, fresh)
             # At last: who is there changes faster than we ask, but these are there.
             if last or len(mitras) == min(wanted, fresh):
