@@ -1,6 +1,8 @@
 """Sockets that say little: signs of life, and frames that say nothing but their kind."""
 
 import asyncio
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -251,3 +253,31 @@ def test_a_frame_with_fields_is_never_taken_at_once() -> None:
     frames.on("say", Say)(say)
     with pytest.raises(TypeError):
         frames.at_once("say", lambda _connection: None)
+
+
+@pytest.mark.parametrize("how", ["goodbye", "restart", "vanished"])
+async def test_whoever_is_gone_is_forgotten_at_once(runner: Runner, how: str) -> None:
+    """Nothing of an ended socket waits for a collection: those that look this far are rare."""
+    stage = Stage(runner)
+    async with TestClient(EdgeTestServer(stage.app)) as client:
+        socket = await connect(client, stage)
+        await socket.send_str(TICK)
+        await socket.receive(timeout=5)
+        gc.collect()
+        gc.disable()
+        try:
+            (connection,) = stage.hub.connections_of(*stage.hub.users())
+            left = [weakref.ref(part) for part in (connection, connection._websocket)]
+            if how == "restart":
+                connection.close(1012)
+                await socket.receive(timeout=5)
+            elif how == "vanished":
+                transport = socket._response.connection.transport  # type: ignore[union-attr]
+                transport.abort()  # type: ignore[union-attr]
+            else:
+                await socket.close()
+            del connection
+
+            assert await eventually(lambda: not any(part() for part in left))
+        finally:
+            gc.enable()

@@ -54,8 +54,7 @@ class Reading:
                 elif message.type is not WSMsgType.PONG:
                     connection.close(CloseCode.UNSUPPORTED)
         finally:
-            # A socket that has ended goes at once: collections that look this far are rare.
-            websocket.ear.take = None
+            websocket.let_go()
 
     def take(self, text: str) -> bool:
         """Take a frame as it arrives; False: it waits for its turn."""

@@ -45,3 +45,11 @@ class Receiver(web.WebSocketResponse):
         )
         request.protocol.set_parser(self._parser)
         request.protocol.keep_alive(False)
+
+    def let_go(self) -> None:
+        """Let go of whoever reads, and of the error that ended it, as their frames hold this.
+
+        Else it would stay, with its connection, until a collection looks this far: they are rare.
+        """
+        self.ear.take = None
+        self._exception = None
