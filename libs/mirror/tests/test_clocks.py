@@ -7,7 +7,7 @@ import pytest
 from libs.mirror.tests.stage import Stage
 
 from common.clock import SystemClock
-from mirror import Limits, MirrorUnavailable, keys, open_mirror
+from mirror import Limits, MirrorUnavailable, keys, open_mirror, scripts
 
 MINUTES = 7 * 60
 
@@ -98,3 +98,16 @@ async def test_what_we_learned_of_its_clock_is_checked_with_each_answer(
         link._server = replace(link.server, latest_ms=link.server.latest_ms + seconds * 1000)
         answer = await ask
         assert answer == [mitra] or getattr(answer, "reachable", 0) == 1
+
+
+@pytest.mark.req("AV-11")
+async def test_when_valkeys_clock_goes_back_the_beacon_is_kept_anew(stage: Stage) -> None:
+    """What was told before the jump would stand for minutes, and be shown as if it were new."""
+    mirror = stage.kit.mirror
+    seconds, _ = await stage.raw.time()
+    await stage.raw.set(keys.SNAPSHOT, f"{(seconds + MINUTES) * 1000} old")
+    await mirror.tell_snapshot(b"new")
+    assert await mirror.snapshot() == b"new"
+
+    await mirror._link.run(scripts.SNAPSHOT, (seconds * 1000 - 1, b"older", 10_000))
+    assert await mirror.snapshot() == b"new"
