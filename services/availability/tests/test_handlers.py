@@ -150,6 +150,25 @@ async def test_an_old_beacon_is_given_for_ten_seconds_at_most() -> None:
         await beacons.now()
 
 
+@pytest.mark.req("AV-07", "AV-11")
+async def test_customers_who_ask_together_wait_for_one_failure() -> None:
+    """Nobody answers: a crowd waits for it once, not each for one of her own; later asks anew."""
+    clock, presence = FakeClock(), FakePresence()
+    beacons = Beacons(presence=cast("Presence", presence), hours=FakeHours(), clock=clock)
+    presence.away = True
+    crowd = await asyncio.gather(*(beacons.now() for _ in range(50)), return_exceptions=True)
+    assert all(isinstance(one, Unavailable) for one in crowd)
+    assert presence.asked == 1
+    presence.away = False
+    assert (await beacons.now()).counts.available == 0
+
+    presence.away = True
+    clock.pass_(5)
+    crowd = await asyncio.gather(*(beacons.now() for _ in range(50)))
+    assert {one.read_at for one in crowd} == {clock.monotonic() - 5}
+    assert presence.asked == 3
+
+
 @pytest.mark.req("AV-06")
 async def test_customers_who_ask_together_cost_one_question() -> None:
     """A crowd shares one answer; a change drops it at once."""

@@ -57,6 +57,7 @@ class Beacons:
         self._clock = clock
         self._last: Numbers | None = None
         self._changed = False
+        self._failed: Unavailable | None = None
         self._asking = asyncio.Lock()
 
     async def beacon(self, *, max_age: timedelta = _KEEP) -> Beacon:
@@ -76,23 +77,30 @@ class Beacons:
 
     async def now(self, *, max_age: timedelta = _KEEP) -> Numbers:
         """Return the numbers: fresh, or at most 10 s old while neither store answers."""
-        # Whoever waited here finds the answer of the one before, and does not ask again.
+        # Whoever waited here finds the answer of the one before, and does not ask again; also when
+        # it was none: a crowd whose every member waits for a timeout of her own has no end.
+        failed = self._failed
         async with self._asking:
             if self._last is not None and not self._changed and self._age(self._last) < max_age:
                 return self._last
-            self._changed = False
-            try:
-                counts = await self._presence.counts()
-            except Unavailable:
-                if self._last is not None and self._age(self._last) < BEACON_MAX_AGE:
-                    return self._last
-                raise
-            self._last = Numbers(counts, self._light(counts), self._clock.monotonic())
-            return self._last
+            if self._failed is failed:
+                try:
+                    return await self._count()
+                except Unavailable as error:
+                    self._failed = error
+            if self._last is not None and self._age(self._last) < BEACON_MAX_AGE:
+                return self._last
+            raise Unavailable(str(self._failed))
 
     def drop(self) -> None:
         """Something changed here: the next one who asks gets a new answer."""
         self._changed = True
+
+    async def _count(self) -> Numbers:
+        self._changed = False
+        counts = await self._presence.counts()
+        self._last = Numbers(counts, self._light(counts), self._clock.monotonic())
+        return self._last
 
     def _light(self, counts: Counts) -> Beacon:
         return light(
