@@ -13,6 +13,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from hypothesis import given
+from hypothesis import strategies as st
 
 from common.clock import SystemClock
 from common.runner import Runner
@@ -28,6 +30,7 @@ from common.tokens import (
     build_verifier,
     parse_jwks,
 )
+from common.tokens.verifier import _Jws
 
 pytestmark = pytest.mark.req("AU-05")
 
@@ -393,3 +396,44 @@ def test_a_key_set_without_our_kind_is_none(document: object) -> None:
     """A set without an ES256 key (a symmetric one, say) never replaces the one we have."""
     with pytest.raises((ValueError, jwt.PyJWTError)):
         parse_jwks(json.dumps(document).encode())
+
+
+@given(
+    st.one_of(
+        st.binary(max_size=40),
+        st.binary(max_size=40).map(base64.urlsafe_b64encode),
+        st.binary(max_size=40).map(lambda raw: base64.urlsafe_b64encode(raw).rstrip(b"=")),
+        st.text("AZaz09-_=+/.", max_size=40).map(str.encode),
+    )
+)
+def test_segments_are_read_as_pyjwt_reads_them(segment: bytes) -> None:
+    """Our quicker look at the letters has PyJWT's verdict on every text, right or wrong."""
+
+    def read(jws: type[jwt.PyJWS]) -> bytes | str:
+        try:
+            return jws._decode_base64url_segment(segment, "part")
+        except jwt.DecodeError as error:
+            return str(error)
+
+    assert read(_Jws) == read(jwt.PyJWS)
+
+
+async def test_a_header_seen_before_vouches_for_nothing(mint: Mint, verifier: Verifier) -> None:
+    """Headers are alike and read once; what follows them is verified each time."""
+    token = mint.token()
+    await verifier.verify(token)
+    header, payload, signature = token.split(".")
+    other = mint.token().split(".")
+
+    for torn in (
+        f"{header}.{other[1]}.{signature}",
+        f"{header}.{payload}.{other[2]}",
+        f"{header}.{payload}",
+        f"{header}.{payload}.",
+        f"{header}..{signature}",
+        f"{header}.{payload}.{signature}.",
+        f"{header}.{payload}.{signature}=",
+        f"{header}. {payload}.{signature}",
+        header,
+    ):
+        assert await refused(verifier, torn), torn

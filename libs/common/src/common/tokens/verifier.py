@@ -1,6 +1,7 @@
 """From a token to its caller."""
 
 import re
+import string
 from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -8,7 +9,8 @@ from typing import Any, Final, cast
 from uuid import UUID
 
 import jwt
-from jwt.types import Options
+import orjson
+from jwt.utils import base64url_decode, base64url_encode
 
 from common.clock import Clock
 from common.runner import Runner
@@ -24,8 +26,22 @@ LEEWAY = timedelta(seconds=10)
 LONGEST_LIFE = timedelta(minutes=15)
 LONGEST_TOKEN = 4096
 _MOST_KIDS = 64
-_CLAIMS = ("iss", "aud", "sub", "sid", "role", "gen", "iat", "exp", "jti")
+_BASE64URL: Final = (string.ascii_letters + string.digits + "-_").encode()
+_CLAIMS: Final = frozenset(("iss", "aud", "sub", "sid", "role", "gen", "iat", "exp", "jti"))
 _KID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+
+
+class _Jws(jwt.PyJWS):
+    """PyJWT's, which looks at each letter of a token in a Python loop: a tenth of all it does."""
+
+    @staticmethod
+    def _decode_base64url_segment(segment: bytes, name: str) -> bytes:
+        """Decode what is plainly right; whatever is not gets PyJWT's own verdict."""
+        if len(segment) % 4 != 1 and not segment.translate(None, _BASE64URL):
+            decoded = base64url_decode(segment)
+            if base64url_encode(decoded) == segment:
+                return decoded
+        return super(_Jws, _Jws)._decode_base64url_segment(segment, name)
 
 
 class Verifier:
@@ -46,7 +62,8 @@ class Verifier:
         self._cache: OrderedDict[str, Caller] = OrderedDict()
         self._cache_version = keys.version
         self._kids: dict[str, str | None] = {}
-        self._jwt = jwt.PyJWT(options={"enforce_minimum_key_length": True})
+        # The signature is PyJWT's business; what the claims must be is said below, once.
+        self._jws = _Jws(options={"enforce_minimum_key_length": True})
 
     def known(self, token: str) -> Caller | None:
         """Return the caller of a token that was verified before and holds; never waits."""
@@ -80,9 +97,12 @@ class Verifier:
     async def _verify(self, token: str) -> Caller:
         key = await self._keys.key(self._kid_of(token))
         try:
-            claims = self._jwt.decode(token, key, algorithms=[self._algorithm], options=_OPTIONS)
+            signed = self._jws.decode_complete(token, key, algorithms=[self._algorithm])
+            claims = orjson.loads(signed["payload"])
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
             raise TokenInvalid from error
+        if not isinstance(claims, dict):
+            raise TokenInvalid
         return self._caller(claims)
 
     def _kid_of(self, token: str) -> str | None:
@@ -113,7 +133,7 @@ class Verifier:
         return kid
 
     def _caller(self, claims: Mapping[str, Any]) -> Caller:
-        if any(name not in claims for name in _CLAIMS):
+        if not claims.keys() >= _CLAIMS:
             raise TokenInvalid
         role, audience = claims["role"], claims["aud"]
         if claims["iss"] != self._issuer or not isinstance(role, str):
@@ -136,20 +156,6 @@ class Verifier:
             expires_at=expires_at,
             generation=generation,
         )
-
-
-# Times, issuer and audience are checked here against our own clock port, not by pyjwt.
-_OPTIONS: Final[Options] = {
-    "verify_signature": True,
-    "require": list(_CLAIMS),
-    "verify_exp": False,
-    "verify_iat": False,
-    "verify_nbf": False,
-    "verify_aud": False,
-    "verify_iss": False,
-    "verify_sub": False,
-    "verify_jti": False,
-}
 
 
 def _moment(value: object) -> datetime:

@@ -2,7 +2,6 @@
 
 from typing import Any, cast
 
-import structlog
 from aiohttp import web
 from pydantic import BaseModel, TypeAdapter
 
@@ -37,6 +36,8 @@ class Edge:
 
         async def handle(request: web.Request) -> web.StreamResponse:
             caller = await self.admit(request, operation)
+            if caller is not None:
+                middlewares.name_caller(request, caller)
             context = Context(
                 request=request,
                 request_id=request[middlewares.REQUEST_ID],
@@ -60,7 +61,7 @@ class Edge:
             # Guessing tokens is limited by address, as there is no user yet.
             self._limit_address(request, operation)
             raise
-        note_caller(request, caller)
+        request[middlewares.CALLER] = caller
         self._limit(operation, caller.rate_key)
         if caller.role not in operation.roles:
             raise problems.Forbidden
@@ -99,12 +100,6 @@ class Edge:
         if wait > 0:
             metrics.LIMITED.labels(self.service, operation.limit).inc()
             raise problems.RateLimited(retry_after=wait)
-
-
-def note_caller(request: web.Request, caller: Caller) -> None:
-    """Name who asks in every log line from here on."""
-    request[middlewares.CALLER] = caller
-    structlog.contextvars.bind_contextvars(user_id=caller.user_id)
 
 
 def render(result: object, operation: Operation) -> web.StreamResponse:

@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from common.tokens import Caller
 from common.web import metrics, middlewares
 from common.web.context import Context
-from common.web.edge import Edge, note_caller, render
+from common.web.edge import Edge, render
 from common.web.middlewares import Handler
 from common.web.routes import Operation
 
@@ -145,7 +145,7 @@ class Lane(ShortWay):
         request[middlewares.REQUEST_ID] = request_id
         middlewares.begin(request)
         if caller := known or request.get(middlewares.CALLER):
-            note_caller(request, caller)
+            middlewares.name_caller(request, caller)
 
 
 LANES = web.AppKey("lanes", list[ShortWay])

@@ -61,6 +61,12 @@ def begin(request: web.Request) -> None:
     trace.follow(request.headers.get("traceparent"))
 
 
+def name_caller(request: web.Request, caller: Caller) -> None:
+    """Name who asks in every log line from here to the end of this task."""
+    request[CALLER] = caller
+    structlog.contextvars.bind_contextvars(user_id=caller.user_id)
+
+
 class Surroundings:
     """What surrounds every request of a service, from its id to its line and its counts."""
 
@@ -137,6 +143,8 @@ def explained(
     """Return the problem document of an error; log it when it is ours."""
     response, code = render(error, table)
     request[PROBLEM_CODE] = code
+    if (caller := request.get(CALLER)) is not None:
+        name_caller(request, caller)
     if response.status == 500:
         log.error("request_failed", route=route_of(request), exc_info=error)
     elif code == problems.InvalidValue.code:
