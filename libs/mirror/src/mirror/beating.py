@@ -97,6 +97,9 @@ class Beats:
                 self._doubted.append(one)
             else:
                 _settle(one, outcome, "mirror")
+        self._clear_doubts()
+
+    def _clear_doubts(self) -> None:
         if self._doubted and not self._confirming:
             self._confirming = True
             self._runner.background(self._confirm(), name="beats_confirm")
@@ -125,6 +128,7 @@ class Beats:
                 await self._confirm_batch(batch)
         finally:
             self._confirming = False
+            self._clear_doubts()
 
     async def _confirm_batch(self, batch: Sequence[Waiting]) -> None:
         now = self._clock.monotonic()
@@ -139,10 +143,13 @@ class Beats:
         except BaseException as error:
             _fail(batch, error)
             raise
-        if astray := [mitra for mitra, what in found.items() if what is BeatOutcome.RECORDED]:
-            await self._mend(astray)
-        for one in batch:
-            _settle(one, found[one[0]], "postgres")
+        try:
+            if astray := [mitra for mitra, what in found.items() if what is BeatOutcome.RECORDED]:
+                await self._mend(astray)
+        finally:
+            # Whatever became of the mirror, her beat is written.
+            for one in batch:
+                _settle(one, found[one[0]], "postgres")
         self._remember([mitra for mitra, what in found.items() if what is BeatOutcome.OFFLINE], now)
 
     async def _mend(self, mitra_ids: Collection[UUID]) -> None:
