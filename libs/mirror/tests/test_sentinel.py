@@ -6,9 +6,10 @@ from libs.mirror.tests.stage import Stage
 from common.ids import new_id
 from mirror import MirrorUnavailable
 from mirror.sentinel import Sentinel, parse, write
-from mirror.values import Seed
+from mirror.values import Limits, Seed
 
 SEED = Seed(2, 3, "a-seeding", "a-process", 1000, 2000)
+HASTY = Limits(heartbeat_seconds=0.4, fresh_seconds=5.7, auto_offline_seconds=6.1)
 
 
 def test_a_sentinel_survives_writing_and_reading() -> None:
@@ -118,3 +119,11 @@ async def test_a_silence_of_everybody_starts_the_grace_anew(stage: Stage) -> Non
 async def test_someone_whom_a_fact_is_missing_of_has_no_status(stage: Stage) -> None:
     """The mirror does not guess: who is not known to it completely is looked up in Postgres."""
     assert await stage.kit.mirror.status(new_id()) is None
+
+
+@pytest.mark.req("SW-01")
+@pytest.mark.parametrize("limits", [Limits(), HASTY, Limits(heartbeat_seconds=2)])
+def test_a_silence_of_everybody_is_known_before_it_can_cost_anyone(limits: Limits) -> None:
+    """Whoever beat last but one would else be taken offline alone, below what the brake minds."""
+    assert limits.heartbeat_seconds * 1000 < limits.gap_ms
+    assert limits.gap_ms + limits.heartbeat_seconds * 1000 < limits.auto_offline_ms

@@ -8,7 +8,14 @@ from services.auth.tests.site import Provider, Site, provider, running, site_set
 from services.auth.tests.world import World
 from tests.support import Databases, TestDatabase
 
+from common import baseline
 from common.runner import Runner
+
+
+@pytest.fixture(autouse=True)
+def patient_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Races ask for many connections at once, beside other tests that keep the machine busy."""
+    monkeypatch.setattr(baseline, "PG_ACQUIRE_TIMEOUT", 5.0)
 
 
 @pytest.fixture

@@ -171,6 +171,17 @@ async def test_logging_out_is_going_offline(site: Site) -> None:
     assert intervals == [{"end_reason": "logout"}], "the other login's end changed nothing"
 
 
+@pytest.mark.req("AV-14", "AU-11")
+async def test_a_deactivation_is_the_reason_though_its_logout_is_heard_first(site: Site) -> None:
+    """A deactivation ends her logins: whichever news comes first, her shift names the cause."""
+    login = new_id()
+    mitra = await site.world.mitra(online=False)
+    await site.mitra("online", mitra, login=login)
+    await site.world.active(mitra, active=False)
+    await site.publish(LoginRevoked(login_id=login, user_id=mitra, at=now()))
+    await eventually(lambda: _offline_reason(site, mitra, "deactivated"), timeout=5)
+
+
 @pytest.mark.req("AV-14")
 async def test_an_old_logout_does_not_end_a_new_shift(site: Site) -> None:
     """An event from before she went online again is history."""

@@ -14,8 +14,8 @@ from services.availability.tests import site as sites
 from services.availability.tests.site import Site, running, site_settings
 from tests.support import TestDatabase
 
-from availability import app
 from availability.settings import Settings
+from common import wiring
 from common.clock import SystemClock
 from common.testing.waiting import eventually
 
@@ -44,7 +44,7 @@ async def by_clock(clock: Wrong, settings: Settings, admin_url: str) -> AsyncIte
     """Run a replica by this clock."""
     async with contextlib.AsyncExitStack() as doors:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(app, "SystemClock", lambda: clock)
+            patch.setattr(wiring, "SystemClock", lambda: clock)
             site = await doors.enter_async_context(running(settings, admin_url))
         yield site
 

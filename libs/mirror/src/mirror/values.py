@@ -34,9 +34,12 @@ class Limits:
     def gap_ms(self) -> int:
         """Return the silence of everybody that counts as an intake gap, in milliseconds.
 
-        One lone mitra is silent for a whole heartbeat between two beats; that is no gap.
+        One lone mitra is silent for a whole heartbeat between two beats; that is no gap. It must be
+        known for one well before the first of them has been silent for too long.
         """
-        return int(max(INTAKE_GAP_SECONDS, self.heartbeat_seconds + 5.0) * 1000)
+        wanted = max(INTAKE_GAP_SECONDS, self.heartbeat_seconds + 5.0)
+        longest = max(self.auto_offline_seconds / 2, 1.5 * self.heartbeat_seconds)
+        return int(min(wanted, longest) * 1000)
 
     @property
     def deaf_ms(self) -> int:

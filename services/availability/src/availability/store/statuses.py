@@ -78,7 +78,9 @@ class Statuses:
                 return None
             if row["went_online_at"] > ended_at:
                 return None
-            return await self._end(tx, row, "logout")
+            # A deactivation ends her logins, too, and that news may come first.
+            was_deactivated = await self._is_active(tx, mitra_id) is False
+            return await self._end(tx, row, "deactivated" if was_deactivated else "logout")
 
         return await self._db.run(work)
 
