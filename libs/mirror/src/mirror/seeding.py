@@ -53,7 +53,6 @@ class Seeder:
         )
         self._after = NOBODY
         self._turn = _Turn()
-        self._step = _CHUNK
         self._last_turn = 0
         self._connections = 0
 
@@ -102,10 +101,10 @@ class Seeder:
     async def reconcile(self) -> Reconciled:
         """Compare and heal the next part of all mitras; call it once a second."""
         done, barred, turned = 0, [], False
-        if self._after == NOBODY:
-            self._step = await self._stride()
+        # Each time: what was empty when the turn began may have been seeded since.
+        stride = await self._stride()
         look = Look(self._clock.monotonic())
-        while done < self._step and not turned:
+        while done < stride and not turned:
             read_at = self._clock.monotonic()
             rows = await self._truth.rows_after(self._after, _CHUNK)
             await self._healer.look(look, rows, read_at)
