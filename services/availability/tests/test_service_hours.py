@@ -176,6 +176,8 @@ async def test_all_are_told_of_a_closing_and_an_opening(site: Site) -> None:
     [
         ({"time_zone": "Asia/Atlantis"}, "time_zone_unknown"),
         ({"time_zone": "asia/jakarta"}, "time_zone_unknown"),
+        ({"time_zone": "localtime"}, "time_zone_unknown"),
+        ({"time_zone": "Factory"}, "time_zone_unknown"),
         ({"time_zone": "UTC+7:30; DROP"}, "invalid_body"),
         ({"weekly": [*OFFICE, {"day": 3, "opens": "21:59", "closes": "23:00"}]}, "hours_overlap"),
         ({"weekly": [{"day": 0, "opens": "08:00", "closes": "09:00"}]}, "invalid_body"),

@@ -33,10 +33,15 @@ export function stretches(weekly) {
   return days;
 }
 
-/** Return today's date, the day (1 to 7) and the minute of the day in `timeZone` at `moment`. */
+/**
+ * Return today's date, the day (1 to 7) and the minute of the day in `timeZone` at `moment`; null
+ * for a zone that this browser does not know, as the server may know more of them.
+ */
 export function there(timeZone, moment) {
   const options = { timeZone, year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-  const parts = Object.fromEntries(new Intl.DateTimeFormat("en-CA", options).formatToParts(moment).map((part) => [part.type, part.value]));
+  let clock;
+  try { clock = new Intl.DateTimeFormat("en-CA", options); } catch { return null; }
+  const parts = Object.fromEntries(clock.formatToParts(moment).map((part) => [part.type, part.value]));
   const date = `${parts.year}-${parts.month}-${parts.day}`;
   const day = new Date(`${date}T00:00:00Z`).getUTCDay() || 7;
   return { date, day, minute: Number(parts.hour) * 60 + Number(parts.minute) };

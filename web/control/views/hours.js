@@ -87,7 +87,7 @@ function weekLines() {
   const now = there(hours.time_zone, serverNow());
   const days = stretches(hours.weekly);
   return el("ol", { class: "week" }, [...days].map(([day, open]) => {
-    const isToday = day === now.day;
+    const isToday = day === now?.day;
     const own = hours.weekly.filter((each) => each.day === day).map(({ opens, closes }) => `${opens}–${closes}`);
     return el("li", { class: isToday ? "today" : null },
       el("span", {}, dayName(day, "short")),
@@ -99,8 +99,8 @@ function weekLines() {
 }
 
 function specialLines() {
-  const { date: today } = there(hours.time_zone, serverNow());
-  const ahead = hours.exceptions.filter((each) => each.date >= today).sort((a, b) => a.date.localeCompare(b.date));
+  const today = there(hours.time_zone, serverNow())?.date;
+  const ahead = hours.exceptions.filter((each) => !today || each.date >= today).sort((a, b) => a.date.localeCompare(b.date));
   if (!ahead.length) return null;
   return el("div", { class: "special" }, el("h3", { class: "eyebrow" }, t("hours.special")),
     el("ul", {}, ahead.map(({ date, opens, closes }) => el("li", {},

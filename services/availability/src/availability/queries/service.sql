@@ -38,8 +38,8 @@ WHERE $1::bigint IS NULL OR last.version = $1
 ON CONFLICT (version) DO NOTHING
 RETURNING version;
 
--- knows_time_zone(name) — whether Postgres can reckon on the clocks of this zone
-SELECT EXISTS (SELECT FROM pg_timezone_names AS z WHERE z.name = $1);
+-- knows_time_zone(name) — whether Postgres can reckon on the clocks of this zone; Factory is where nobody has set one
+SELECT EXISTS (SELECT FROM pg_timezone_names AS z WHERE z.name = $1 AND z.name <> 'Factory');
 
 -- end_fits(until) — whether the end of a maintenance lies ahead, but not out of sight
 SELECT $1::timestamptz > clock_timestamp()
