@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from playwright.async_api import Request, Route
-from tests.browser.desk import Desk, eventually
+from tests.browser.desk import Desk, eventually, until
 from tests.e2e.person import Person, Refused
 from tests.e2e.stack import Stack
 
@@ -13,6 +13,7 @@ pytestmark = pytest.mark.e2e
 
 OpenDesk = Callable[..., Awaitable[Desk]]
 KEPT = "JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])"
+SUMMARY = "**/api/control/availability/summary"
 
 
 async def test_a_wrong_password_is_refused_in_words(desk: OpenDesk) -> None:
@@ -94,6 +95,31 @@ async def test_a_login_ended_elsewhere_leads_to_the_door(desk: OpenDesk, operato
 
     await eventually(page.page.locator("#sign-in-problem"), "Your login was ended from elsewhere")
     assert await page.page.locator("dialog[open]").count() == 0
+
+
+async def test_a_late_answer_to_an_ended_login_ends_no_other(desk: OpenDesk) -> None:
+    """Who signs in while an answer to the login before is under way stays signed in."""
+    page = await desk()
+    held: list[Route] = []
+
+    async def hold(route: Route) -> None:
+        held.append(route)
+
+    async def is_held() -> bool:
+        return bool(held)
+
+    await page.enter()
+    await page.page.route(SUMMARY, hold, times=1)
+    await until(is_held)
+    await page.button("Sign out").click()
+    await page.enter()
+    page.refusals_are_expected = True
+    async with page.page.expect_response(
+        lambda answer: answer.url.endswith("/summary") and answer.ok
+    ):
+        await held[0].fulfill(status=401, json={"code": "login_revoked", "status": 401})
+
+    assert await page.page.locator("#sign-in").is_hidden()
 
 
 @pytest.mark.req("AU-05")

@@ -13,6 +13,7 @@ const deviceId = [...crypto.getRandomValues(new Uint8Array(16))]
 const listeners = new Set();
 let tokens = null; // { access, refresh, until, user }; `until` on performance.now()
 let renewing = null;
+let logins = 0; // counts each beginning and end: what was asked in one login concerns no other
 
 /** Call `listener(user | null, why | null)` at each sign-in and at each end of the login. */
 export const onLogin = (listener) => { listeners.add(listener); };
@@ -36,6 +37,7 @@ function keep(answer) {
 export async function signIn(email, password) {
   const body = { email, password, device_id: deviceId, device_name: "Temani control center" };
   keep(await send("POST", "/api/control/auth/login", { body }));
+  logins += 1;
   tell();
 }
 
@@ -49,24 +51,26 @@ export async function signOut() {
 function end(why) {
   if (!tokens) return;
   tokens = null;
+  logins += 1;
   tell(why);
 }
 
 /** Call a route as the signed-in operator; an ended login ends here too. Raises Problem. */
 export async function call(method, path, body) {
+  const login = logins;
   if (tokens && tokens.until - performance.now() < RENEW_BEFORE_MS) await renew();
   try {
-    return await authorized(method, path, body);
+    return await authorized(login, method, path, body);
   } catch (problem) {
-    if (problem.status !== 401) throw problem;
+    if (problem.status !== 401 || login !== logins) throw problem;
     if (problem.code !== "token_expired") { end(problem); throw problem; }
     await renew();
-    return authorized(method, path, body);
+    return authorized(login, method, path, body);
   }
 }
 
-function authorized(method, path, body) {
-  if (!tokens) throw new Problem({ code: "unauthenticated", status: 401 });
+function authorized(login, method, path, body) {
+  if (!tokens || login !== logins) throw new Problem({ code: "unauthenticated", status: 401 });
   return send(method, path, { body, token: tokens.access });
 }
 
