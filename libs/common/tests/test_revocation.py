@@ -215,6 +215,20 @@ async def test_whoever_calls_often_is_asked_about_beside_the_others(stage: Stage
     assert not stage.revocations.vouches_for(caller)
 
 
+async def test_many_are_asked_about_batch_by_batch(stage: Stage) -> None:
+    """A pass asks about each login once, five hundred at a time, wherever it is watched."""
+    logins = [new_id() for _ in range(1200)]
+    ended: list[UUID] = []
+    stage.revocations.watch(lambda: logins)
+    stage.revocations.watch(lambda: logins[:700])
+    stage.revocations.on_revoked(ended.append)
+    stage.db.revoked = {logins[0], logins[-1]}
+    await stage.revocations.recheck()
+
+    assert stage.db.asked == 3
+    assert ended == [logins[0], logins[-1]]
+
+
 async def test_a_crowd_asks_once(stage: Stage) -> None:
     """Whoever comes at the same moment is asked about together; each gets her own answer."""
     callers = [stage.caller() for _ in range(50)]

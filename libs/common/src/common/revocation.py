@@ -6,8 +6,9 @@ stays good; every other is told to try again later. Nothing is accepted in silen
 """
 
 import asyncio
+import itertools
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import ClassVar, Final, Protocol
 from uuid import UUID
 
@@ -193,15 +194,17 @@ class Revocations:
         an answer of her own, and 500 in one question cost little more than one.
         """
         self._forget()
-        logins = list(set().union(*self._busy, *(source() for source in self._watched)))
         self._busy.appendleft(set())
-        for start in range(0, len(logins), BATCH):
-            batch = logins[start : start + BATCH]
+        # Only the newest set still grows. A batch at a time: ten thousand at once would be heard.
+        sources = [*list(self._busy)[1:], *(list(source()) for source in self._watched)]
+        asked: set[UUID] = set()
+        logins = itertools.chain.from_iterable(sources)
+        while batch := list(itertools.islice(_new_ones(logins, asked), BATCH)):
             try:
                 await self._look_up(batch)
             except Unavailable:
                 # "I cannot see them" is not "they are revoked": sockets stay, the next pass asks.
-                log.warning("revocation_recheck_skipped", logins=len(logins))
+                log.warning("revocation_recheck_skipped", asked=len(asked))
                 return
 
     def _note_use(self, caller: Caller) -> None:
@@ -291,3 +294,11 @@ class Revocations:
             self.revoke([UUID(login) for login in orjson.loads(body)["login_ids"]])
         except (ValueError, TypeError, KeyError, AttributeError):
             log.warning("revocation_push_malformed", bytes=len(body))
+
+
+def _new_ones(logins: Iterator[UUID], known: set[UUID]) -> Iterator[UUID]:
+    """Return those that are not known yet, and know them from now on."""
+    for login in logins:
+        if login not in known:
+            known.add(login)
+            yield login

@@ -35,6 +35,7 @@ class Connection:
         "_guard",
         "_has_ended",
         "_limits",
+        "_protocol",
         "_queue",
         "_queued_bytes",
         "_request",
@@ -73,6 +74,7 @@ class Connection:
         self.heard_at = self.asked_at = asyncio.get_running_loop().time()
         self.busy = True
         self._request = request
+        self._protocol = request.protocol
         self._websocket = websocket
         self._limits = limits
         self._queue: deque[bytes] | None = None
@@ -93,7 +95,7 @@ class Connection:
         if self.close_code is not None:
             return False
         encoded = frame if isinstance(frame, bytes) else frame.encode()
-        if self._started and self._work is None and not self._request.protocol.writing_paused:
+        if self._started and self._work is None and not self._protocol.writing_paused:
             return self._transmit(encoded)
         self._enqueue(encoded)
         limits = self._limits
@@ -105,7 +107,7 @@ class Connection:
 
     def ping(self) -> None:
         """Ask the client for a sign of life; what waits to be sent asks it as well."""
-        transport = self._request.transport
+        transport = self._protocol.transport
         if transport is not None and self._work is None and not self._websocket.closed:
             transport.write(_PING)
 
@@ -130,7 +132,7 @@ class Connection:
 
     def abort(self) -> None:
         """Drop the connection without a word."""
-        transport = self._request.transport
+        transport = self._protocol.transport
         if transport is not None:
             transport.abort()
 
@@ -189,7 +191,7 @@ class Connection:
 
     def _transmit(self, encoded: bytes) -> bool:
         """Hand one frame to the transport; False when the connection is gone."""
-        transport = self._request.transport
+        transport = self._protocol.transport
         if transport is None or transport.is_closing() or self._websocket.closed:
             return False
         size = len(encoded)
@@ -214,9 +216,9 @@ class Connection:
 
     def _write_what_fits(self) -> bool:
         """Write until the client's window is closed; tells whether nothing is left."""
-        if self._request.transport is None:
+        if self._protocol.transport is None:
             self._drop_queue()
-        while self._queue and not self._request.protocol.writing_paused:
+        while self._queue and not self._protocol.writing_paused:
             encoded = self._queue.popleft()
             self._queued_bytes -= len(encoded)
             self._transmit(encoded)

@@ -10,7 +10,7 @@ from common.sockets import handshake
 from common.sockets.connection import Connection
 from common.sockets.dispatch import Dispatcher
 from common.sockets.limits import CloseCode, SocketLimits
-from common.sockets.receiver import Receiver
+from common.sockets.receiver import Message, Receiver
 
 
 class Reading:
@@ -51,17 +51,21 @@ class Reading:
                     await self._handle(message.data)
                 elif message.type is WSMsgType.PING:
                     await handshake.pong(websocket, message.data)
-                elif message.type is not WSMsgType.PONG:
+                elif message.type is not WSMsgType.PONG:  # one may have waited behind a frame
                     connection.close(CloseCode.UNSUPPORTED)
         finally:
             websocket.let_go()
 
-    def take(self, text: str) -> bool:
-        """Take a frame as it arrives; False: it waits for its turn."""
+    def take(self, message: Message) -> bool:
+        """Take a message as it arrives; False: it waits for its turn."""
         connection = self._connection
-        if connection.busy or connection.closing:
+        if message.type is WSMsgType.PONG:
+            # Thousands of these may come in one breath.
+            connection.heard_at = self._loop.time()
+            return True
+        if message.type is not WSMsgType.TEXT or connection.busy or connection.closing:
             return False
-        at_once = self._dispatcher.at_once(connection, text)
+        at_once = self._dispatcher.at_once(connection, message.data)
         if at_once is None or self._flood.ask(self._clock.monotonic()) > 0:
             return False
         connection.heard_at = self._loop.time()

@@ -1,15 +1,16 @@
-"""aiohttp's socket with an ear: some texts are taken as they arrive, and wake no task."""
+"""aiohttp's socket with an ear: some messages are taken as they arrive, and wake no task."""
 
 import asyncio
 from collections.abc import Callable
 
 from aiohttp import web
 from aiohttp._websocket.reader import WebSocketDataQueue
-from aiohttp.http import WebSocketReader, WebSocketWriter, WSMsgType
+from aiohttp.http import WebSocketReader, WebSocketWriter
 from aiohttp.http_websocket import WSMessage, WSMessageTextBytes
 from aiohttp.web_request import BaseRequest
 
-Take = Callable[[str], bool]
+Message = WSMessage | WSMessageTextBytes
+Take = Callable[[Message], bool]
 
 # As aiohttp has it: what may wait to be read before the client is made to wait.
 _ROOM = 2**16
@@ -20,15 +21,14 @@ class Ear(WebSocketDataQueue):
 
     take: Take | None = None
 
-    def feed_data(self, data: WSMessage | WSMessageTextBytes, size: int) -> None:
-        """Give a text to whoever takes it at once, unless others wait before it."""
-        is_free = self.take is not None and not self._buffer and data.type is WSMsgType.TEXT
-        if self.take is None or not is_free or not self.take(data.data):
+    def feed_data(self, data: Message, size: int) -> None:
+        """Give a message to whoever takes it at once, unless others wait before it."""
+        if self.take is None or self._buffer or not self.take(data):
             super().feed_data(data, size)
 
 
 class Receiver(web.WebSocketResponse):
-    """A socket whose texts may be taken as they arrive."""
+    """A socket whose messages may be taken as they arrive."""
 
     ear: Ear
 
