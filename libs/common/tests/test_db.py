@@ -286,3 +286,19 @@ async def test_the_inbox_knows_an_event_again(db: Database) -> None:
         assert await inbox.first_time(tx, consumer="a", event_id=event_id)
         assert not await inbox.first_time(tx, consumer="a", event_id=event_id)
         assert await inbox.first_time(tx, consumer="b", event_id=event_id)
+
+
+@pytest.mark.req("OP-04")
+async def test_what_a_neighbour_does_not_publish_yet_is_unavailable(db: Database) -> None:
+    """Services migrate in any order: until the other has, its function is away like a server."""
+    for statement in ("SELECT * FROM auth.nothing_v9(1)", "SELECT nowhere.nothing_v1()"):
+        with pytest.raises(Unavailable):
+            async with db.connection() as connection:
+                await connection.fetch(statement)
+
+
+async def test_a_function_of_our_own_that_is_missing_is_our_fault(db: Database) -> None:
+    """A slip in our own statement stays an error of ours, told in full."""
+    with pytest.raises(asyncpg.UndefinedFunctionError):
+        async with db.connection() as connection:
+            await connection.fetch("SELECT nothing()")

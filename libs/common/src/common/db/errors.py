@@ -1,5 +1,6 @@
 """What the driver's many errors mean to a caller: try later, try again, or a fault of ours."""
 
+import re
 from typing import ClassVar
 
 import asyncpg
@@ -46,6 +47,8 @@ _AWAY = (
     asyncpg.InsufficientResourcesError,  # too many connections, disk full
     asyncpg.ReadOnlySQLTransactionError,  # a standby, while a failover is under way
 )
+# A neighbour's published function that is not there (yet): services migrate in any order.
+_PUBLISHED = re.compile(r"function \w+\.\w+_v\d+\(")
 # asyncpg reports a connection that the server closed as a misuse of its interface.
 _CLOSED_TEXTS = ("connection is closed", "connection was closed", "connection has been released")
 
@@ -67,7 +70,15 @@ def translate(error: Exception) -> Exception:
         return ConnectionLost(_name(error))
     if isinstance(error, _AWAY):
         return Unavailable(_name(error), retry_after=2.0)
+    if _is_unpublished(error):
+        return Unavailable(_name(error), retry_after=5.0)
     return error
+
+
+def _is_unpublished(error: Exception) -> bool:
+    if isinstance(error, asyncpg.InvalidSchemaNameError):
+        return True
+    return isinstance(error, asyncpg.UndefinedFunctionError) and bool(_PUBLISHED.search(str(error)))
 
 
 def _name(error: Exception) -> str:

@@ -16,8 +16,7 @@ SELECT
     $1, $2, $3, $4, $5, $6, $7,
     make_interval(secs => $8), clock_timestamp() + make_interval(secs => $8), clock_timestamp(),
     $9, $10
-FROM (SELECT is_open FROM availability.service_plan_v1() ORDER BY starts_at LIMIT 1) AS service
-WHERE service.is_open
+WHERE service_open()
 ON CONFLICT DO NOTHING
 RETURNING id, customer_id, state, tier_id, tier_version, duration_seconds, price_idr, topic, sensitivity,
     attempt, ring, asked, created_at, wait_until, settled_at, mitra_id, session_id, version;
