@@ -10,6 +10,7 @@ from uuid import UUID
 
 import jwt
 import orjson
+from asyncpg.pgproto import pgproto
 from jwt.utils import base64url_decode, base64url_encode
 
 from common.clock import Clock
@@ -171,7 +172,8 @@ def _uuid(value: object) -> UUID:
     if not isinstance(value, str) or len(value) != 36:
         raise TokenInvalid
     try:
-        return UUID(value)
+        # As rows have it: a UUID in C, which is parsed, hashed and written in a tenth of the time.
+        return pgproto.UUID(value)
     except ValueError as error:
         raise TokenInvalid from error
 
