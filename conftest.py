@@ -1,16 +1,23 @@
 """Real servers for the tests of every package; each is started once a run, when first wanted."""
 
+import asyncio
+import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import uvloop
 from tests.support import Databases, TestDatabase
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from temani.servers import Nats, Postgres, Valkey
+
+# EVENT_LOOP=uvloop make test: the tests too run on the loop that the services run on.
+if os.environ.get("EVENT_LOOP") == "uvloop":
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 
 # The longest first: the runs with faults, then everything that shares one running stack.
 FAULTS = "tests/chaos/"

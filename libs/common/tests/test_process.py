@@ -208,3 +208,22 @@ async def test_dead_letters_by_command(environment: dict[str, str], db: Database
     code, said = await command(environment, "dlq", "replay", letter["id"])
     assert (code, said.splitlines()[-1]) == (0, f"{letter['id']} evt.auth.replayed.v1")
     assert await DeadLetters(db).waiting() == []
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+async def test_the_loop_is_a_setting(start: Start, loop: str) -> None:
+    """Services run on the loop that they are told, and leave it in order."""
+    async with start(EVENT_LOOP=loop) as tiny:
+        code, _ = await tiny.end()
+
+    lines = [json.loads(line) for line in tiny.log.read_text().splitlines()]
+    (ready,) = [line for line in lines if line["event"] == "ready"]
+    assert (ready["loop"], code) == (loop, 0)
+
+
+async def test_services_run_on_uvloop(start: Start) -> None:
+    """Whoever is told nothing runs on uvloop."""
+    async with start(EVENT_LOOP="") as tiny:
+        await tiny.end()
+
+    assert '"loop":"uvloop"' in tiny.log.read_text()

@@ -70,7 +70,13 @@ async def _live(service: str, *, settings: S, build: Build[S], runner: Runner) -
     runner.spawn("loop-lag", _measure_lag)
     _settle_memory()
     health.ready = True
-    _log.info("ready", service=service, replica=settings.replica, addresses=str(listener.addresses))
+    _log.info(
+        "ready",
+        service=service,
+        replica=settings.replica,
+        addresses=str(listener.addresses),
+        loop=type(asyncio.get_running_loop()).__module__.partition(".")[0],
+    )
     await asked.wait()
     await _leave(runner, listener, health)
     return OK
