@@ -8,8 +8,8 @@ VENV := .venv
 RUN := $(VENV)/bin
 PACKAGES := libs/common libs/mirror services/auth services/availability services/pairing services/chat services/sweeper deploy/local
 SERVICES := auth availability pairing chat sweeper
-# Most tests wait more than they compute: three at once suit two cores.
-SIDE_BY_SIDE := --numprocesses 3 --dist loadscope --no-loadscope-reorder
+# Most tests wait more than they compute: five at once suit two cores.
+SIDE_BY_SIDE := --numprocesses 5 --dist loadscope --no-loadscope-reorder
 override JSON := $(if $(filter-out 0,$(JSON)),--json)
 
 .PHONY: help

@@ -22,14 +22,17 @@ if os.environ.get("EVENT_LOOP") == "uvloop":
 # The longest first: the runs with faults, then everything that shares one running stack.
 FAULTS = "tests/chaos/"
 ON_THE_STACK = ("tests/e2e/", "tests/contract/test_fuzz.py", "tests/browser/")
+ON_THE_FLEET = ("tests/chaos/test_recovery.py", "tests/chaos/test_valkey.py")
 
 
 class ByFile(LoadScopeScheduling):
-    """Side by side, a file stays on one worker, and so do all files that share the stack."""
+    """Side by side, a file stays on one worker, and so do all files that share a running stack."""
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
-        return "stack" if path.startswith(ON_THE_STACK) else path
+        if path.startswith(ON_THE_STACK):
+            return "stack"
+        return "fleet" if path.startswith(ON_THE_FLEET) else path
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from unittest.mock import patch
 
@@ -34,9 +34,8 @@ async def drill(scratch: Path) -> AsyncIterator[Drill]:
 @pytest.fixture(scope="session")
 async def hasty(scratch: Path) -> AsyncIterator[Drill]:
     """The same with the shortest limits there may be."""
-    with patch.dict(os.environ, HASTY):
-        async with running(scratch / "hasty") as one:
-            yield one
+    async with running(scratch / "hasty", HASTY) as one:
+        yield one
 
 
 @pytest.fixture(scope="session")
@@ -47,21 +46,23 @@ async def fleet(hasty: Drill) -> AsyncIterator[Fleet]:
 
 
 @contextlib.asynccontextmanager
-async def running(home: Path) -> AsyncIterator[Drill]:
-    """Run a stack over servers of its own."""
+async def running(home: Path, settings: Mapping[str, str] | None = None) -> AsyncIterator[Drill]:
+    """Run a stack over servers of its own, with settings beside those of its profile."""
     postgres, valkey, nats = (
         Postgres(home / "postgres"),
         Valkey(home / "valkey"),
         Nats(home / "nats"),
     )
     await asyncio.gather(postgres.start(), valkey.start(), nats.start())
-    stack = await launch(
-        home / "stack",
-        say=lambda _: None,
-        postgres_url=postgres.url,
-        valkey_url=valkey.url,
-        nats_url=nats.url,
-    )
+    # Only while it starts: a process takes its environment along, and other tests have their own.
+    with patch.dict(os.environ, settings or {}):
+        stack = await launch(
+            home / "stack",
+            say=lambda _: None,
+            postgres_url=postgres.url,
+            valkey_url=valkey.url,
+            nats_url=nats.url,
+        )
     one = Drill(stack, postgres, valkey, nats)
     yield one
     await stack.launched.stop()

@@ -174,6 +174,11 @@ class Fleet:
             path = cursor and f"/api/control/availability/mitras?limit=200&cursor={cursor}"
         return found
 
+    def forget_words(self) -> None:
+        """Begin anew: what was rightly said before is nobody's trouble now."""
+        for one in self.mitras:
+            one.told_offline.clear()
+
     def words(self) -> dict[str, int]:
         """Return who was told that she is offline, and how often; nobody, if all is well."""
         return {one.mitra_id: len(one.told_offline) for one in self.mitras if one.told_offline}

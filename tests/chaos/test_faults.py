@@ -30,10 +30,10 @@ async def test_each_service_may_die_at_any_moment(drill: Drill, tmp_path: Path) 
     """Five services killed one after the other: nothing lost, nothing doubled, all back."""
     order = ("chat", "pairing", "auth", "availability", "sweeper")
     timetable = Timetable(
-        {2.0 + 4 * n: lambda name=name: drill.kill_service(name) for n, name in enumerate(order)}
+        {1.5 + 3 * n: lambda name=name: drill.kill_service(name) for n, name in enumerate(order)}
     )
 
-    summary = await live_through(drill, timetable, 26, tmp_path)
+    summary = await live_through(drill, timetable, 20, tmp_path)
 
     assert summary.violation_texts == []
     assert summary.sessions_completed > 0
@@ -48,12 +48,12 @@ async def test_each_data_server_may_die_at_any_moment(drill: Drill, tmp_path: Pa
     timetable = Timetable(
         {
             2.0: drill.restart_valkey,
-            8.0: lambda: drill.cut_nats(10),
-            22.0: drill.restart_postgres,
+            6.0: lambda: drill.cut_nats(10),
+            18.0: drill.restart_postgres,
         }
     )
 
-    summary = await live_through(drill, timetable, 34, tmp_path)
+    summary = await live_through(drill, timetable, 27, tmp_path)
 
     assert summary.violation_texts == []
     assert summary.sessions_completed > 0

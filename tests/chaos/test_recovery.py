@@ -92,6 +92,7 @@ async def test_no_recovery_takes_the_living_offline(
     recovery: Callable[[Drill, Fleet, Path], Awaitable[set[str]]],
 ) -> None:
     """Apps lose their calls and sockets and come back: all of them are still online."""
+    fleet.forget_words()
     before = await taken_offline(hasty)
     rewound = await recovery(hasty, fleet, scratch)
     beats = {one.mitra_id: one.beats for one in fleet.mitras}

@@ -76,6 +76,7 @@ async def test_nobody_is_told_that_nobody_is_there(
 ) -> None:
     """Twelve are there while Valkey dies: no answer says otherwise, none is late or an error."""
     await eventually(lambda: available(fleet, fleet.mitras), timeout=10)
+    fleet.forget_words()
     async with fleet.watch.looking() as watch:
         breaking = asyncio.ensure_future(fault(hasty))
         await asyncio.sleep(0.3)
