@@ -67,7 +67,7 @@ async def test_no_call_gets_an_answer_that_the_contract_does_not_name(
     command = [
         str(Path(sys.executable).with_name("schemathesis")), "run", f"{url}/openapi.json",
         "--checks", ",".join(CHECKS), "--phases", "examples,coverage,fuzzing",
-        "--max-examples", "8", "--seed", "1", "--max-failures", "20", "--warnings", "off",
+        "--max-examples", "6", "--seed", "1", "--max-failures", "20", "--warnings", "off",
         "--suppress-health-check", "all", "--request-timeout", "10", "--no-color",
         "--generation-database", "none",
     ]  # fmt: skip

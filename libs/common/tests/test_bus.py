@@ -475,10 +475,10 @@ async def test_a_half_open_connection_is_noticed(own_nats: Nats, runner: Runner)
         wire.blackhole()
 
         await eventually(lambda: not bus.up, timeout=15)
-        started = time.monotonic()
-        with pytest.raises(BusUnavailable):
-            await publish(bus, fresh_subject())
-        assert time.monotonic() - started < 3
+        # No call waits for NATS for longer than for anything else that is away.
+        async with asyncio.timeout(8):
+            with pytest.raises(BusUnavailable):
+                await publish(bus, fresh_subject())
         wire.heal()
 
         assert await bus.until_up(10)

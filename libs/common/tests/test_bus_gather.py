@@ -60,7 +60,8 @@ async def answered(bus: Bus, durable: str) -> None:
     async def nothing_left() -> bool:
         return await left(bus, durable) == 0
 
-    await eventually(nothing_left)
+    # Five deliveries of a failing one, each of which may wait for a fetch to end (1 s).
+    await eventually(nothing_left, timeout=20)
 
 
 async def held_with(gatherer: Gatherer, bus: Bus, bodies: Sequence[bytes | None]) -> list[UUID]:

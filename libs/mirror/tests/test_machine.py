@@ -302,7 +302,7 @@ def test_the_mirror_equals_a_reseed(
         run_state_machine_as_test(
             Machine,
             settings=settings(
-                max_examples=20,
+                max_examples=15,
                 stateful_step_count=20,
                 deadline=None,
                 suppress_health_check=list(HealthCheck),

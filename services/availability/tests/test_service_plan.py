@@ -329,7 +329,7 @@ def open_by_hand(
 
 @pytest.mark.req("AV-16")
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     zone=st.sampled_from(ZONES),
