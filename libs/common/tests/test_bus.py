@@ -1,5 +1,6 @@
 """Hearing and telling: what is promised when handlers fail, and when NATS goes and comes."""
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Mapping
