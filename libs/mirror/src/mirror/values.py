@@ -3,13 +3,29 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Protocol, Self
 from uuid import UUID
 
 Source = Literal["mirror", "postgres"]
 
 INTAKE_GAP_SECONDS = 10.0
 """A silence of everybody that is longer than this (and than a heartbeat) is an intake gap."""
+
+
+class BeatSettings(Protocol):
+    """The part of a service's settings that the mirror needs, in seconds."""
+
+    @property
+    def heartbeat_seconds(self) -> float:
+        """How often a mitra beats."""
+
+    @property
+    def fresh_limit_seconds(self) -> float:
+        """How old a beat may be for an offer."""
+
+    @property
+    def auto_offline_seconds(self) -> float:
+        """How old a beat may be before she is taken offline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +35,15 @@ class Limits:
     heartbeat_seconds: float = 20.0
     fresh_seconds: float = 45.0
     auto_offline_seconds: float = 75.0
+
+    @classmethod
+    def of(cls, settings: BeatSettings) -> Self:
+        """Return the limits that a service was given."""
+        return cls(
+            heartbeat_seconds=settings.heartbeat_seconds,
+            fresh_seconds=settings.fresh_limit_seconds,
+            auto_offline_seconds=settings.auto_offline_seconds,
+        )
 
     @property
     def fresh_ms(self) -> int:

@@ -137,23 +137,15 @@ async def _connect(settings: Settings, runner: Runner) -> Outside:
         clock=clock,
         db=db,
         bus=bus,
-        kit=await open_mirror(settings.valkey_url, db, runner, clock, _limits(settings)),
+        kit=await open_mirror(settings.valkey_url, db, runner, clock, Limits.of(settings)),
         verifier=connected.verifier(),
         revocations=connected.revocations(),
         health=connected.health(),
     )
 
 
-def _limits(settings: Settings) -> Limits:
-    return Limits(
-        heartbeat_seconds=settings.heartbeat_seconds,
-        fresh_seconds=settings.fresh_limit_seconds,
-        auto_offline_seconds=settings.auto_offline_seconds,
-    )
-
-
 def _patience(settings: Settings) -> Patience:
-    limits = _limits(settings)
+    limits = Limits.of(settings)
     # A gap may not cost anybody her place: it ends before a fresh beat can be too old.
     spare = settings.auto_offline_seconds - settings.fresh_limit_seconds
     return Patience(

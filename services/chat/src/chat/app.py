@@ -143,12 +143,7 @@ def limits_of(settings: Settings) -> Limits:
 async def _connect(settings: Settings, runner: Runner) -> Outside:
     connected = await connect("chat", settings, runner)
     clock, db, bus = connected.clock, connected.db, connected.bus
-    beats = MirrorLimits(
-        heartbeat_seconds=settings.heartbeat_seconds,
-        fresh_seconds=settings.fresh_limit_seconds,
-        auto_offline_seconds=settings.auto_offline_seconds,
-    )
-    kit = await open_mirror(settings.valkey_url, db, runner, clock, beats)
+    kit = await open_mirror(settings.valkey_url, db, runner, clock, MirrorLimits.of(settings))
     verifier, revocations = connected.verifier(), connected.revocations()
     hub = Hub(
         verifier=verifier,

@@ -116,12 +116,7 @@ async def _only_described(_connection: object, _data: object, _frame_id: str | N
 async def _connect(settings: Settings, runner: Runner) -> Outside:
     connected = await connect("pairing", settings, runner)
     clock, db, bus = connected.clock, connected.db, connected.bus
-    limits = Limits(
-        heartbeat_seconds=settings.heartbeat_seconds,
-        fresh_seconds=settings.fresh_limit_seconds,
-        auto_offline_seconds=settings.auto_offline_seconds,
-    )
-    kit = await open_mirror(settings.valkey_url, db, runner, clock, limits)
+    kit = await open_mirror(settings.valkey_url, db, runner, clock, Limits.of(settings))
     verifier, revocations = connected.verifier(), connected.revocations()
     hub = Hub(
         verifier=verifier, revocations=revocations, runner=runner, clock=clock, service="pairing"

@@ -70,12 +70,7 @@ async def build(settings: Settings, runner: Runner) -> web.Application:
     connected = await connect(SERVICE, settings, runner)
     clock, db, bus = connected.clock, connected.db, connected.bus
     outbox = Outbox(service=SERVICE, db=db, bus=bus, runner=runner, clock=clock)
-    limits = Limits(
-        heartbeat_seconds=settings.heartbeat_seconds,
-        fresh_seconds=settings.fresh_limit_seconds,
-        auto_offline_seconds=settings.auto_offline_seconds,
-    )
-    kit = await open_mirror(settings.valkey_url, db, runner, clock, limits)
+    kit = await open_mirror(settings.valkey_url, db, runner, clock, Limits.of(settings))
     leases, plan = LeaseStore(db), plan_of(settings)
     await leases.prepare(plan.all())
     runs = RunStore(db, outbox=outbox, clock=clock, keep_seconds=settings.runs_keep_seconds)

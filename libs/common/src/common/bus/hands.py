@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
 
@@ -26,7 +27,7 @@ _gathered = Histogram(
 _KEEP_EVERY = baseline.CONSUMER_ACK_WAIT / 3
 
 
-class Hands:
+class Hands(ABC):
     """Counts what is held, so that nobody asks the server for more than can be taken."""
 
     room: int
@@ -43,9 +44,9 @@ class Hands:
         self._held = 0
         self._freed = asyncio.Event()
 
+    @abstractmethod
     def take(self, message: Msg) -> None:
         """Handle it soon; returns at once."""
-        raise NotImplementedError
 
     async def free(self) -> int:
         """Wait until something may be asked for; return how many, 0 when the process stops."""

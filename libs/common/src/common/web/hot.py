@@ -10,6 +10,7 @@ and in each step of its task. On the short way these are fewer.
 """
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Sequence
 from typing import Final, cast
 
@@ -36,16 +37,16 @@ _HEAD: Final = (
 )
 
 
-class ShortWay:
+class ShortWay(ABC):
     """Answers what comes for one method and path, its router's verdict known beforehand."""
 
     method: str
     path: str
     match: UrlMappingMatchInfo | None = None
 
+    @abstractmethod
     def answer(self, request: web.Request) -> Awaitable[web.StreamResponse]:
         """Do what router, middlewares and the ordinary handler do."""
-        raise NotImplementedError
 
     def prepare(self, app: web.Application) -> None:
         """Ask the router once."""
