@@ -1,19 +1,22 @@
-"""Hearing and telling: what is promised when handlers fail, and when NATS goes and comes."""
+"""Hearing and telling: what is promised when handlers fail."""
 
-import asyncio
-import contextlib
-import time
-from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Mapping
 from typing import ClassVar
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 import structlog
-from pydantic import BaseModel
+from libs.common.tests.bus_stage import (
+    Answer,
+    Ask,
+    Listener,
+    fresh_subject,
+    publish,
+    quick_backoff,
+    waiting,
+)
 
-from common import baseline, trace
+from common import baseline
 from common.bus import (
     Bus,
     BusUnavailable,
@@ -21,7 +24,6 @@ from common.bus import (
     DeadLetters,
     Delivery,
     Event,
-    Heard,
     Malformed,
 )
 from common.bus.envelope import event_headers
@@ -30,80 +32,9 @@ from common.dlq import replay
 from common.ids import new_id
 from common.realtime import Fanout
 from common.runner import Runner
-from common.testing import Proxy, eventually
-from temani.servers import Nats
+from common.testing import eventually
 
-
-def fresh_subject() -> str:
-    """Return a subject of its own for a test: the stream keeps what earlier tests told."""
-    return f"evt.auth.thing_{uuid4().hex}.v1"
-
-
-class Thing(Heard):
-    """What the consumer uses."""
-
-    thing_id: UUID
-
-
-class Ask(BaseModel):
-    """A command."""
-
-    number: int
-
-
-class Answer(BaseModel):
-    """Its answer."""
-
-    double: int
-
-
-async def publish(bus: Bus, subject: str, body: bytes | None = None) -> UUID:
-    """Put one event into the stream; its thing_id is its own id."""
-    event_id = new_id()
-    at = datetime.now(UTC).isoformat()
-    headers = event_headers(id=event_id, subject=subject, at=at, traceparent=trace.traceparent())
-    text = f'{{"thing_id": "{event_id}", "more": 1}}'.encode() if body is None else body
-    # As the relay does: no word in time means "unknown", and the same id is stored once.
-    with contextlib.suppress(BusUnavailable):
-        await bus.publish_event(id=event_id, subject=subject, body=text, headers=headers)
-        return event_id
-    await bus.publish_event(id=event_id, subject=subject, body=text, headers=headers)
-    return event_id
-
-
-class Listener:
-    """A fresh durable consumer whose behaviour is given per event."""
-
-    def __init__(self, bus: Bus) -> None:
-        self.durable = f"test-{uuid4().hex}"
-        self.subject = fresh_subject()
-        self.seen: list[UUID] = []
-        self.failing: dict[UUID, Exception] = {}
-        bus.consume(
-            stream="AUTH", durable=self.durable, subjects=[self.subject], handler=self._take
-        )
-
-    async def _take(self, delivery: Delivery) -> None:
-        self.seen.append(delivery.id)
-        if (error := self.failing.get(delivery.id)) is not None:
-            raise error
-        delivery.parse(Thing)
-
-    def times(self, event_id: UUID) -> int:
-        """How often this event was delivered."""
-        return self.seen.count(event_id)
-
-
-@pytest.fixture
-def quick_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Backoff in hundredths: the steps are the settings' test."""
-    monkeypatch.setattr(baseline, "CONSUMER_BACKOFF", (0.01, 0.02, 0.05))
-
-
-async def waiting(db: Database, durable: str) -> list[tuple[UUID | None, str]]:
-    """What lies buried for this consumer."""
-    letters = await DeadLetters(db).waiting(1000)
-    return [(letter.event_id, letter.reason) for letter in letters if letter.consumer == durable]
+__all__ = ["quick_backoff"]  # a fixture
 
 
 async def test_event_is_handled_once_and_acknowledged(bus: Bus, db: Database) -> None:
@@ -350,157 +281,3 @@ async def test_event_subjects_are_checked_when_declared() -> None:
     """A subject outside the grammar never gets as far as a message."""
     with pytest.raises(TypeError, match="no event subject"):
         type("Odd", (Event,), {"subject": "auth.odd", "__annotations__": {}})
-
-
-# --- NATS goes and comes --------------------------------------------------------------------
-
-
-@pytest.fixture
-async def own_nats(tmp_path: Path) -> AsyncIterator[Nats]:
-    """A NATS server that this test may kill and freeze."""
-    server = Nats(tmp_path / "nats")
-    await server.start()
-    yield server
-    await server.stop()
-
-
-async def test_connect_returns_though_nats_is_away(runner: Runner, db: Database) -> None:
-    """A process starts, tells, listens and asks without NATS; nothing waits, nothing raises."""
-    started = time.monotonic()
-    bus = await Bus.connect("nats://127.0.0.1:9", name="alone", runner=runner)
-    bus.bury_in(db)
-    bus.tell("rt.chat.x", b"lost")
-    bus.listen("rt.chat.x", _ignore)
-    Listener(bus)
-    fanout = Fanout(bus=bus, replica="r")
-    got: list[bytes] = []
-    fanout.on("rt.here", got.append)
-    fanout.tell("rt.here", b"local")
-
-    assert time.monotonic() - started < 1
-    assert not bus.up
-    assert got == [b"local"]
-    with pytest.raises(BusUnavailable):
-        await bus.request("cmd.auth.x.v1", Ask(number=1), timeout=1)
-
-
-async def _ignore(_subject: str, _body: bytes) -> None:
-    return None
-
-
-@pytest.mark.fault
-async def test_everything_is_heard_again_after_nats_was_killed(
-    own_nats: Nats, runner: Runner, db: Database
-) -> None:
-    """Consumers, core subscriptions and commands work again soon after NATS is back."""
-    bus = await Bus.connect(own_nats.url, name="test", runner=runner)
-    bus.bury_in(db)
-    listener = Listener(bus)
-    hints: list[bytes] = []
-
-    async def hear(_subject: str, body: bytes) -> None:
-        hints.append(body)
-
-    bus.listen("hint.x", hear)
-    assert await bus.until_up(5)
-    first = await publish(bus, listener.subject)
-    await eventually(lambda: listener.times(first))
-
-    await own_nats.kill()
-    await eventually(lambda: not bus.up)
-    with pytest.raises(BusUnavailable):
-        await publish(bus, listener.subject)
-    await own_nats.start()
-
-    assert await bus.until_up(10)
-    second = await publish(bus, listener.subject)
-    await eventually(lambda: listener.times(second), timeout=5)
-
-    def hinted() -> bool:
-        bus.tell("hint.x", b"again")
-        return bool(hints)
-
-    await eventually(hinted)
-
-
-@pytest.mark.fault
-async def test_a_lost_store_is_created_anew(runner: Runner, db: Database, tmp_path: Path) -> None:
-    """When NATS comes back empty, streams and consumers are made again by themselves."""
-    server = Nats(tmp_path / "first")
-    await server.start()
-    bus = await Bus.connect(server.url, name="test", runner=runner)
-    bus.bury_in(db)
-    listener = Listener(bus)
-    assert await bus.until_up(5)
-    before = await publish(bus, listener.subject)
-    await eventually(lambda: listener.times(before))
-    await server.kill()
-    again = Nats(tmp_path / "second", port=server.port)
-    await again.start()
-    try:
-        assert await bus.until_up(10)
-        after = await publish(bus, listener.subject)
-        await eventually(lambda: listener.times(after), timeout=10)
-    finally:
-        await again.stop()
-
-
-@pytest.mark.fault
-async def test_a_deaf_client_is_replaced(
-    own_nats: Nats, runner: Runner, db: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A client whose read loop has died is found by round trips and replaced by a new one."""
-    monkeypatch.setattr(baseline, "NATS_WATCHDOG_INTERVAL", 0.1)
-    monkeypatch.setattr(baseline, "NATS_WATCHDOG_RTT", 0.2)
-    bus = await Bus.connect(own_nats.url, name="test", runner=runner)
-    bus.bury_in(db)
-    listener = Listener(bus)
-    assert await bus.until_up(5)
-    client = bus._link.client
-    assert client is not None
-    assert client._reading_task is not None
-    client._reading_task.cancel()
-
-    await eventually(lambda: bus._link.client not in (client, None), timeout=10)
-    assert await bus.until_up(5)
-    event_id = await publish(bus, listener.subject)
-    await eventually(lambda: listener.times(event_id), timeout=5)
-
-
-@pytest.mark.fault
-async def test_a_half_open_connection_is_noticed(own_nats: Nats, runner: Runner) -> None:
-    """Behind a wire that swallows everything the bus is down in seconds, and up after it heals."""
-    async with Proxy(own_nats.port) as wire:
-        bus = await Bus.connect(f"nats://127.0.0.1:{wire.port}", name="test", runner=runner)
-        assert await bus.until_up(5)
-        wire.blackhole()
-
-        await eventually(lambda: not bus.up, timeout=15)
-        # No call waits for NATS for longer than for anything else that is away.
-        async with asyncio.timeout(8):
-            with pytest.raises(BusUnavailable):
-                await publish(bus, fresh_subject())
-        wire.heal()
-
-        assert await bus.until_up(10)
-        await publish(bus, fresh_subject())
-
-
-async def test_callbacks_of_the_client_never_raise(
-    runner: Runner, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An exception inside one would end the client's read or reconnect loop."""
-    bus = await Bus.connect("nats://127.0.0.1:9", name="test", runner=runner)
-    link = bus._link
-
-    def explode(*_args: object, **_kwargs: object) -> None:
-        raise RuntimeError
-
-    monkeypatch.setattr(link, "_note", explode)
-    monkeypatch.setattr("common.bus.link._errors", None)
-
-    await link._on_error(RuntimeError("x"))
-    await link._on_disconnected()
-    await link._on_reconnected()
-    await link._on_closed()
-    monkeypatch.undo()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from uuid import UUID, uuid4
 
 import pytest
-from libs.common.tests.test_bus import Thing, fresh_subject, publish, waiting
+from libs.common.tests.bus_stage import Thing, fresh_subject, publish, waiting
 
 from common import baseline
 from common.bus import Bus, Delivery
