@@ -19,6 +19,7 @@ from common.db import Database
 from common.ids import new_id
 from common.runner import Runner
 from common.testing.tokens import Mint
+from common.testing.waiting import eventually
 from common.web import HEALTH
 from mirror import Limits, MirrorKit, open_mirror
 from mirror.testing import World
@@ -58,6 +59,14 @@ class Site:
     async def mitra(self, verb: str, mitra: UUID, **more: Any) -> tuple[int, Any]:
         """Call one of a mitra's own routes."""
         return await self.call("POST", f"/api/mitra/status/{verb}", user=mitra, **more)
+
+    async def reseed(self) -> None:
+        """Bring what the test wrote into the mirror; the replica may be seeding: then after it."""
+
+        async def ours() -> bool:
+            return await self.kit.seeder.reseed("test") is not None
+
+        await eventually(ours)
 
     async def rows(self, query: str, *args: object) -> list[dict[str, Any]]:
         """Look into the database."""

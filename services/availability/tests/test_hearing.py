@@ -222,7 +222,7 @@ async def test_auto_offline_takes_only_whom_the_sweep_saw(site: Site) -> None:
     beaten = await site.world.mitra(beat_age=200)
     returned = await site.world.mitra(beat_age=200)
     absent = await site.world.mitra(online=False)
-    await site.kit.seeder.reseed("test")
+    await site.reseed()
     page = await site.kit.mirror.stale()
     items = [
         {
@@ -255,7 +255,7 @@ async def test_auto_offline_takes_only_whom_the_sweep_saw(site: Site) -> None:
 async def test_auto_offline_does_nothing_without_a_mirror(site: Site) -> None:
     """Emptied between the sweep's look and the command: "I cannot see them" is not "gone"."""
     mitra = await site.world.mitra(beat_age=200)
-    await site.kit.seeder.reseed("test")
+    await site.reseed()
     (one,) = (await site.kit.mirror.stale()).mitras
     await site.raw.set("{mitras}:seed", "9 1 x x 0 0")
     item = {

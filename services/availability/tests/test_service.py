@@ -64,7 +64,7 @@ async def test_a_status_comes_from_the_mirror(site: Site) -> None:
 async def test_a_deactivated_mitra_gets_a_403(anywhere: Site) -> None:
     """Neither a beat nor going online works for her; going offline does."""
     mitra = await anywhere.world.mitra(active=False)
-    await anywhere.kit.seeder.reseed("test") if anywhere.bus.up else None
+    await anywhere.reseed() if anywhere.bus.up else None
     for verb in ("heartbeat", "online"):
         status, problem = await anywhere.mitra(verb, mitra)
         assert (status, problem["code"]) == (403, "mitra_inactive")
