@@ -5,9 +5,11 @@ from uuid import UUID
 
 import pytest
 from libs.mirror.tests.stage import Stage
+from prometheus_client import REGISTRY
 
+from common.db import Unavailable
 from common.ids import new_id
-from mirror import Applied, BeatCursor, BeatOutcome, beating, record_beats
+from mirror import Applied, BeatCursor, BeatOutcome, beating, is_online, record_beats
 
 
 async def evalsha_calls(stage: Stage) -> int:
@@ -15,6 +17,12 @@ async def evalsha_calls(stage: Stage) -> int:
     info = await stage.raw.info("commandstats")
     calls: int = info.get("cmdstat_evalsha", {"calls": 0})["calls"]
     return calls
+
+
+def counted(outcome: BeatOutcome) -> float:
+    """Return how many beats the mirror's metric has counted with this outcome."""
+    labels = {"outcome": outcome, "source": "mirror"}
+    return REGISTRY.get_sample_value("mirror_beats_total", labels) or 0.0
 
 
 @pytest.mark.req("AV-03", "AV-04")
@@ -68,6 +76,46 @@ async def test_nobody_waits_for_ever_where_a_heal_fails(
         found = await asyncio.gather(beats.beat(first), beats.beat(second))
 
     assert found == [BeatOutcome.RECORDED] * 2
+
+
+@pytest.mark.req("AV-03")
+async def test_an_answer_that_fails_keeps_nobody_else_waiting(stage: Stage) -> None:
+    """Whoever is told first may be gone in a way of its own: the others of its tick are told."""
+    first, second = await stage.world.mitra(), await stage.world.mitra()
+    await stage.kit.seeder.reseed("test")
+
+    def broken(_written: object) -> None:
+        raise RuntimeError("a test")
+
+    stage.kit.beats.take(first, broken)
+    async with asyncio.timeout(5):
+        assert await stage.kit.beats.beat(second) == BeatOutcome.RECORDED
+
+
+async def test_each_beat_of_a_tick_is_counted(stage: Stage) -> None:
+    """The metric tells how many there were, by what became of them."""
+    here = [await stage.world.mitra() for _ in range(3)]
+    barred = [await stage.world.mitra(active=False) for _ in range(2)]
+    await stage.kit.seeder.reseed("test")
+    before = {outcome: counted(outcome) for outcome in BeatOutcome}
+    await asyncio.gather(*(stage.kit.beats.beat(mitra) for mitra in here + barred))
+
+    assert counted(BeatOutcome.RECORDED) - before[BeatOutcome.RECORDED] == 3
+    assert counted(BeatOutcome.DEACTIVATED) - before[BeatOutcome.DEACTIVATED] == 2
+    assert counted(BeatOutcome.OFFLINE) == before[BeatOutcome.OFFLINE]
+
+
+@pytest.mark.req("AV-03")
+async def test_too_many_beats_are_refused_not_kept(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits hears it as an error, whoever is told hears it at once: nobody knows."""
+    told: list[bool | None] = []
+    monkeypatch.setattr(beating, "_MAX_WAITING", 0)
+    stage.kit.beats.take(new_id(), lambda written: told.append(is_online(written)))
+    assert told == [None]
+    with pytest.raises(Unavailable):
+        await stage.kit.beats.beat(new_id())
 
 
 @pytest.mark.req("AV-03", "AV-07")

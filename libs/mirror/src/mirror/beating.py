@@ -2,7 +2,7 @@
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -27,7 +27,14 @@ _MAX_REMEMBERED: Final = 10_000
 # Someone who is offline in the mirror and in Postgres is not asked after again for this long.
 _CONFIRMED_SECONDS: Final = 10.0
 
-Waiting = tuple[UUID, float, "asyncio.Future[BeatOutcome]"]
+# An enumeration is slow to look into, and these are asked for with each beat.
+_RECORDED: Final = BeatOutcome.RECORDED
+_OFFLINE: Final = BeatOutcome.OFFLINE
+
+Written = BeatOutcome | BaseException
+"""What became of a beat, or why nobody could write it."""
+Tell = Callable[[Written], None]
+Waiting = tuple[UUID, float, Tell]
 
 
 class Beats:
@@ -56,19 +63,19 @@ class Beats:
 
     async def beat(self, mitra_id: UUID) -> BeatOutcome:
         """Record that this mitra is there now; raises Unavailable when Postgres is away, too."""
-        return await self.take(mitra_id)
+        written: asyncio.Future[BeatOutcome] = asyncio.get_running_loop().create_future()
+        self.take(mitra_id, functools.partial(_resolve, written))
+        return await written
 
-    def take(self, mitra_id: UUID) -> "asyncio.Future[BeatOutcome]":
-        """Do the same for whoever needs no task to wait; the future raises what beat() would."""
+    def take(self, mitra_id: UUID, tell: Tell) -> None:
+        """Do the same for whoever needs no task to wait: `tell` gets what beat() says or raises."""
         if len(self._waiting) >= _MAX_WAITING:
-            raise Unavailable("Too many beats wait to be written.")
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[BeatOutcome] = loop.create_future()
-        self._waiting.append((mitra_id, self._clock.monotonic(), future))
+            tell(Unavailable("Too many beats wait to be written."))
+            return
+        self._waiting.append((mitra_id, self._clock.monotonic(), tell))
         if not self._scheduled and self._in_flight < _IN_FLIGHT:
             self._scheduled = True
-            loop.call_soon(self._flush)
-        return future
+            asyncio.get_running_loop().call_soon(self._flush)
 
     def _flush(self) -> None:
         self._scheduled = False
@@ -92,11 +99,13 @@ class Beats:
             self._flush()
 
     def _answer(self, batch: Sequence[Waiting], outcomes: Sequence[BeatOutcome]) -> None:
+        certain = []
         for one, outcome in zip(batch, outcomes, strict=True):
-            if outcome is BeatOutcome.OFFLINE and not self._is_confirmed(one[0]):
+            if outcome is _OFFLINE and not self._is_confirmed(one[0]):
                 self._doubted.append(one)
             else:
-                _settle(one, outcome, "mirror")
+                certain.append((one, outcome))
+        _settle(certain, "mirror")
         self._clear_doubts()
 
     def _clear_doubts(self) -> None:
@@ -114,8 +123,7 @@ class Beats:
             if not isinstance(error, Unavailable):
                 raise
             return
-        for one in batch:
-            _settle(one, found[one[0]], "postgres")
+        _settle([(one, found[one[0]]) for one in batch], "postgres")
 
     async def _confirm(self) -> None:
         """Ask Postgres about those who are offline in the mirror, before an app is told so.
@@ -137,20 +145,18 @@ class Beats:
             found = await record_beats(self._db, ages)
         except Unavailable:
             # The mirror is all there is, and it says offline.
-            for one in batch:
-                _settle(one, BeatOutcome.OFFLINE, "mirror")
+            _settle([(one, _OFFLINE) for one in batch], "mirror")
             return
         except BaseException as error:
             _fail(batch, error)
             raise
         try:
-            if astray := [mitra for mitra, what in found.items() if what is BeatOutcome.RECORDED]:
+            if astray := [mitra for mitra, what in found.items() if what is _RECORDED]:
                 await self._mend(astray)
         finally:
             # Whatever became of the mirror, her beat is written.
-            for one in batch:
-                _settle(one, found[one[0]], "postgres")
-        self._remember([mitra for mitra, what in found.items() if what is BeatOutcome.OFFLINE], now)
+            _settle([(one, found[one[0]]) for one in batch], "postgres")
+        self._remember([mitra for mitra, what in found.items() if what is _OFFLINE], now)
 
     async def _mend(self, mitra_ids: Collection[UUID]) -> None:
         _log.warning("mirror_drift_met", mitras=len(mitra_ids))
@@ -168,15 +174,13 @@ class Beats:
         return self._clock.monotonic() < self._confirmed.get(mitra_id, 0.0)
 
 
-def is_online(written: "asyncio.Future[BeatOutcome]") -> bool | None:
+def is_online(written: Written) -> bool | None:
     """Return what a taken beat says of her who sent it; None when nobody could write it."""
-    if written.cancelled():
-        return None
-    if (error := written.exception()) is not None:
-        if not isinstance(error, Unavailable | MirrorUnavailable):
-            _log.error("beat_failed", exc_info=error)
-        return None
-    return written.result() is BeatOutcome.RECORDED
+    if isinstance(written, BeatOutcome):
+        return written is _RECORDED
+    if isinstance(written, Exception) and not isinstance(written, Unavailable | MirrorUnavailable):
+        _log.error("beat_failed", exc_info=written)
+    return None
 
 
 @functools.cache
@@ -185,17 +189,32 @@ def _count(outcome: BeatOutcome, source: str) -> Counter:
     return _beats.labels(outcome, source)
 
 
-def _settle(one: Waiting, outcome: BeatOutcome, source: str) -> None:
-    _count(outcome, source).inc()
-    if not one[2].done():
-        one[2].set_result(outcome)
+def _settle(certain: Sequence[tuple[Waiting, BeatOutcome]], source: str) -> None:
+    outcomes = [outcome for _, outcome in certain]
+    # Counted together: one by one that would cost as much as the answer.
+    for outcome in set(outcomes):
+        _count(outcome, source).inc(outcomes.count(outcome))
+    _tell(certain)
 
 
 def _fail(batch: Sequence[Waiting], error: BaseException) -> None:
-    for _, _, future in batch:
-        if future.done():
-            continue
-        if isinstance(error, Exception):
-            future.set_exception(error)
-        else:
-            future.cancel()
+    _tell((one, error) for one in batch)
+
+
+def _tell(answers: Iterable[tuple[Waiting, Written]]) -> None:
+    for (_, _, tell), written in answers:
+        try:
+            tell(written)
+        except Exception:  # noqa: BLE001 - the others of the batch wait for their answers, too
+            _log.exception("beat_not_told")
+
+
+def _resolve(waiter: "asyncio.Future[BeatOutcome]", written: Written) -> None:
+    if waiter.done():
+        return
+    if isinstance(written, BeatOutcome):
+        waiter.set_result(written)
+    elif isinstance(written, Exception):
+        waiter.set_exception(written)
+    else:
+        waiter.cancel()

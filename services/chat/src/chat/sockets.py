@@ -167,14 +167,15 @@ class Sockets:
 
     def beat_at_once(self, connection: Connection) -> None:
         """Note a heartbeat that says nothing else; the answer goes out when it is written."""
-        if _role(connection) != "mitra":
+        caller = connection.caller
+        if caller.role != "mitra":
             connection.send(_rendered(None))
             return
 
         def tell(is_online: bool | None) -> None:  # noqa: FBT001  # there are three answers
             connection.send(_rendered(is_online))
 
-        self._attendance.beat_soon(connection.caller.user_id, tell)
+        self._attendance.beat_soon(caller.user_id, tell)
 
     async def resume(
         self, connection: Connection, data: frames.ResumeData, _frame_id: str | None

@@ -23,6 +23,9 @@ log = get_logger("socket")
 slow = Counter("ws_slow_readers_total", "Connections cut because they did not read", ["reason"])
 
 _TEXT: Final = 0x81
+_SHORT: Final = 126
+# Most frames are short: what stands before one is made once.
+_HEADS: Final = tuple(bytes((_TEXT, size)) for size in range(_SHORT))
 _PING: Final = b"\x89\x00"
 
 
@@ -195,8 +198,8 @@ class Connection:
         if transport is None or transport.is_closing() or self._websocket.closed:
             return False
         size = len(encoded)
-        if size < 126:
-            head = bytes((_TEXT, size))
+        if size < _SHORT:
+            head = _HEADS[size]
         elif size < 65536:
             head = pack("!BBH", _TEXT, 126, size)
         else:

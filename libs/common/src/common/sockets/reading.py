@@ -1,6 +1,7 @@
 """The read side of one connection: frames in their order, the plainest taken as they arrive."""
 
 import asyncio
+from typing import Final
 
 from aiohttp import WSMsgType
 
@@ -11,6 +12,11 @@ from common.sockets.connection import Connection
 from common.sockets.dispatch import Dispatcher
 from common.sockets.limits import CloseCode, SocketLimits
 from common.sockets.receiver import Message, Receiver
+
+# An enumeration is slow to look into, and these are asked for with each message.
+_TEXT: Final = WSMsgType.TEXT
+_PING: Final = WSMsgType.PING
+_PONG: Final = WSMsgType.PONG
 
 
 class Reading:
@@ -47,11 +53,11 @@ class Reading:
                 connection.heard_at = self._loop.time()
                 if connection.closing:
                     continue  # only waiting for the client's goodbye
-                if message.type is WSMsgType.TEXT:
+                if message.type is _TEXT:
                     await self._handle(message.data)
-                elif message.type is WSMsgType.PING:
+                elif message.type is _PING:
                     await handshake.pong(websocket, message.data)
-                elif message.type is not WSMsgType.PONG:  # one may have waited behind a frame
+                elif message.type is not _PONG:  # one may have waited behind a frame
                     connection.close(CloseCode.UNSUPPORTED)
         finally:
             websocket.let_go()
@@ -59,11 +65,11 @@ class Reading:
     def take(self, message: Message) -> bool:
         """Take a message as it arrives; False: it waits for its turn."""
         connection = self._connection
-        if message.type is WSMsgType.PONG:
+        if message.type is _PONG:
             # Thousands of these may come in one breath.
             connection.heard_at = self._loop.time()
             return True
-        if message.type is not WSMsgType.TEXT or connection.busy or connection.closing:
+        if message.type is not _TEXT or connection.busy or connection.closing:
             return False
         at_once = self._dispatcher.at_once(connection, message.data)
         if at_once is None or self._flood.ask(self._clock.monotonic()) > 0:

@@ -23,7 +23,7 @@ class EdgeHandler(RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Take what came; of a handshake keep only what can be let go of later."""
-        super().data_received(data)
+        RequestHandler.data_received(self, data)  # as super(), which is looked up each time
         if self._upgraded and self._messages:
             message, payload = self._messages[-1]
             if isinstance(message, RawRequestMessage) and message.upgrade:

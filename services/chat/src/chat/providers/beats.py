@@ -23,9 +23,4 @@ class MirrorBeats:
 
     def beat_soon(self, mitra_id: UUID, tell: Callable[[bool | None], None]) -> None:
         """Note it and tell, when it is written, what beat() says."""
-        try:
-            written = self._kit.beats.take(mitra_id)
-        except Unavailable:
-            tell(None)
-        else:
-            written.add_done_callback(lambda done: tell(is_online(done)))
+        self._kit.beats.take(mitra_id, lambda written: tell(is_online(written)))

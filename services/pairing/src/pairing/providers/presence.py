@@ -63,12 +63,7 @@ class MirrorPresence:
 
     def beat_soon(self, mitra_id: UUID, tell: Callable[[bool | None], None]) -> None:
         """Record a heartbeat and tell, when it is written, whether she counts as online."""
-        try:
-            written = self._kit.beats.take(mitra_id)
-        except Unavailable:
-            tell(None)
-        else:
-            written.add_done_callback(lambda done: tell(is_online(done)))
+        self._kit.beats.take(mitra_id, lambda written: tell(is_online(written)))
 
 
 def _beacon(reachable: int, available: int, now: datetime) -> Beacon:
