@@ -1,5 +1,6 @@
 """A replica takes over and has lost the last writes: it is seeded before anybody believes it."""
 
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from common.clock import SystemClock
 from common.runner import Runner
 from common.testing.proxy import Proxy
 from common.testing.waiting import eventually
-from mirror import Limits, keys, open_mirror
+from mirror import Limits, MirrorKit, MirrorUnavailable, keys, open_mirror
 from temani import binaries
 from temani.process import Process
 from temani.servers import Valkey
@@ -43,6 +44,16 @@ async def pair(tmp_path: Path) -> AsyncIterator[tuple[Alone, Alone]]:
     await primary.stop()
 
 
+async def follow(follower: valkey_client.Valkey, leader: Alone) -> None:
+    """Make one server follow another; return when it holds what that holds."""
+    await follower.replicaof("127.0.0.1", leader.port)
+
+    async def follows() -> bool:
+        return (await follower.info("replication"))["master_link_status"] == "up"
+
+    await eventually(follows, timeout=20)
+
+
 @pytest.mark.fault
 @pytest.mark.req("AV-07", "AV-08", "AV-09")
 async def test_a_promoted_replica_is_no_mirror_until_it_is_seeded(
@@ -59,12 +70,7 @@ async def test_a_promoted_replica_is_no_mirror_until_it_is_seeded(
         kit = await open_mirror(url, stage.db, runner, SystemClock(), Limits())
         try:
             await kit.seeder.mend()
-            await follower.replicaof("127.0.0.1", primary.port)
-
-            async def follows() -> bool:
-                return (await follower.info("replication"))["master_link_status"] == "up"
-
-            await eventually(follows, timeout=20)
+            await follow(follower, primary)
             assert await follower.get(keys.SEED) is not None
             await follower.replicaof("NO", "ONE")
             await stage.world.load(filled, 3)
@@ -88,3 +94,62 @@ async def test_a_promoted_replica_is_no_mirror_until_it_is_seeded(
         finally:
             await runner.stop()
             await follower.aclose()
+
+
+@contextlib.asynccontextmanager
+async def switched(
+    stage: Stage, pair: tuple[Alone, Alone]
+) -> AsyncIterator[tuple[MirrorKit, Proxy]]:
+    """A mirror whose primary has become the replica of its replica, and kept our connection."""
+    primary, replica = pair
+    async with contextlib.AsyncExitStack() as doors:
+        proxy = await doors.enter_async_context(Proxy(primary.port))
+        old = await doors.enter_async_context(valkey_client.Valkey.from_url(primary.url))
+        new = await doors.enter_async_context(valkey_client.Valkey.from_url(replica.url))
+        url = f"valkey://127.0.0.1:{proxy.port}/0"
+        runner = Runner()
+        doors.push_async_callback(runner.stop)
+        kit = await open_mirror(url, stage.db, runner, SystemClock(), Limits())
+        await kit.seeder.mend()
+        await follow(new, primary)
+        await new.replicaof("NO", "ONE")
+        await follow(old, replica)
+        assert (proxy.connections, kit.mirror._link.connections) == (1, 1)
+        yield kit, proxy
+
+
+@pytest.mark.fault
+@pytest.mark.req("AV-07", "AV-08", "AV-09")
+async def test_a_primary_that_became_a_replica_is_believed_no_more(
+    stage: Stage, pair: tuple[Alone, Alone]
+) -> None:
+    """It keeps process, sentinel and connections: the look of each second asks whom it follows."""
+    mitra = await stage.world.mitra()
+    async with switched(stage, pair) as (kit, proxy):
+        await kit.watch.look()
+        assert kit.state().state == "away"
+        assert (await kit.presence.counts()).source == "postgres"
+
+        # Now the address leads to the new primary.
+        proxy._target = pair[1].port
+
+        async def mended() -> bool:
+            with contextlib.suppress(MirrorUnavailable):
+                return await kit.seeder.mend() is not None
+            return False
+
+        await eventually(mended, timeout=20)
+        assert await kit.mirror.find_available(3) == [mitra]
+
+
+@pytest.mark.fault
+@pytest.mark.req("AV-03", "AV-07")
+async def test_the_first_write_that_a_replica_refuses_ends_the_connection(
+    stage: Stage, pair: tuple[Alone, Alone]
+) -> None:
+    """Nobody waits for the next look: the beat is in Postgres, and so are the answers."""
+    mitra = await stage.world.mitra(beat_age=10)
+    async with switched(stage, pair) as (kit, _):
+        assert await kit.beats.beat(mitra) == "recorded"
+        assert await stage.world.beaten_ago(mitra) < 5
+        assert (await kit.presence.counts()).source == "postgres"

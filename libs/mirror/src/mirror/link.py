@@ -22,7 +22,8 @@ from mirror.wire import Argument, Reply, Wire, WireLost
 _log = get_logger("mirror")
 _failures = Counter("mirror_link_failures_total", "Broken or late exchanges with Valkey")
 _up = Gauge("mirror_link_up", "1 while Valkey answers this replica")
-_TIME: Final = pack_command((b"TIME",))
+# A primary that was made a replica keeps its process and our connection: only its role tells.
+_LOOK: Final = pack_command((b"TIME",)) + pack_command((b"INFO", b"replication"))
 # Shorter outages cost nobody a beat that counts; after a longer one what was missed comes first.
 OUTAGE_SECONDS: Final = 2.0
 _TLS_SCHEMES: Final = frozenset({"valkeys", "rediss"})
@@ -101,7 +102,7 @@ class Link:
                     raise MirrorUnavailable(str(error)) from error
                 # It had died since its last use: nothing was wrong with the question.
             except ReplyError as error:
-                raise _meaning(str(error)) from error
+                raise _meaning(str(error), wire) from error
             else:
                 self._failed = 0
                 return reply, server
@@ -109,10 +110,13 @@ class Link:
         return await self._exchange(wire, commands, replies), server
 
     async def learn_clock(self) -> Server:
-        """Ask for Valkey's time once more; connects when there is no connection."""
+        """Ask for Valkey's time and role once more; connects when there is no connection."""
         wire, server = await self._connected()
         sent = self._clock.monotonic()
-        time = await self._exchange(wire, _TIME, 0)
+        time, info = await self._exchange(wire, _LOOK, 2)
+        if not _leads(info):
+            wire.abort(_REPLICA)
+            raise MirrorUnavailable(_REPLICA)
         if self._wire is wire:
             earliest, latest = _offsets(time, sent, self._clock.monotonic())
             self._server = replace(server, offset_ms=earliest, latest_ms=latest)
@@ -139,7 +143,7 @@ class Link:
         except WireLost as error:
             raise MirrorUnavailable(str(error)) from error
         except ReplyError as error:
-            raise _meaning(str(error)) from error
+            raise _meaning(str(error), wire) from error
         self._failed = 0
         return reply
 
@@ -186,10 +190,13 @@ class Link:
             await wire.send((b"AUTH", *names))
         loads = [wire.send((b"SCRIPT", b"LOAD", script.text)) for script in scripts.ALL]
         sent = self._clock.monotonic()
-        info, time = wire.send((b"INFO", b"server")), wire.send((b"TIME",))
-        await asyncio.gather(*loads, info, time)
+        info, look = wire.send((b"INFO", b"server")), wire.send_packed(_LOOK, 2)
+        await asyncio.gather(look, info, *loads)
         received = self._clock.monotonic()
-        earliest, latest = _offsets(time.result(), sent, received)
+        time, replication = look.result()
+        if not _leads(replication):
+            raise WireLost(_REPLICA)
+        earliest, latest = _offsets(time, sent, received)
         return Server(
             _run_id(info.result()),
             earliest,
@@ -229,6 +236,7 @@ class _UnknownScript(Exception):  # a signal inside this module
 
 
 _LATE: Final = "no reply in time"
+_REPLICA: Final = "it is a replica of another server"
 
 
 def _run_id(info: bytes) -> str:
@@ -238,9 +246,16 @@ def _run_id(info: bytes) -> str:
     raise WireLost("the server does not say who it is")
 
 
-def _meaning(error: str) -> Exception:
+def _leads(info: bytes) -> bool:
+    return b"role:master" in info.splitlines()
+
+
+def _meaning(error: str, wire: Wire) -> Exception:
     if error.startswith("NOSCRIPT"):
         return _UnknownScript()
+    if error.startswith("READONLY"):
+        # Its address may lead to the new primary by now: only a new connection finds that out.
+        wire.abort(_REPLICA)
     # Somebody else wrote to our keys: a seeding puts that right, waiting does not.
     kind: State = "seeding" if error.startswith("WRONGTYPE") else "away"
     return MirrorUnavailable(error, state=kind)
