@@ -38,12 +38,13 @@ async def emptied_database(databases: Databases) -> AsyncIterator[TestDatabase]:
 async def auth_database(emptied_database: TestDatabase) -> TestDatabase:
     """That database, emptied: some milliseconds instead of a clone's half second."""
     async with emptied_database.admin() as admin:
+        # Triggers and foreign keys would object; TRUNCATE takes thirty times as long.
+        await admin.execute("SET session_replication_role = replica")
         tables = await admin.fetch(
-            "SELECT tablename FROM pg_tables WHERE schemaname = 'auth'"
-            " AND tablename <> 'schema_migrations'"
+            "SELECT format('DELETE FROM auth.%I', tablename) AS statement FROM pg_tables"
+            " WHERE schemaname = 'auth' AND tablename <> 'schema_migrations'"
         )
-        names = ", ".join(f"auth.{table['tablename']}" for table in tables)
-        await admin.execute(f"TRUNCATE {names} RESTART IDENTITY")
+        await admin.execute("; ".join(table["statement"] for table in tables))
     return emptied_database
 
 
