@@ -46,7 +46,7 @@ def groups() -> list[Group]:
 
 
 def main() -> int:
-    """Run the goals asked for; 1 when one of them is missed."""
+    """Run the goals asked for; 1 when the product misses one of them."""
     options = _options()
     wanted = frozenset(name.strip().upper() for name in options.only.split(",") if name.strip())
     chosen = [group for group in groups() if not wanted or not wanted.isdisjoint(group.goals)]

@@ -13,7 +13,8 @@ _WIDEST_NOTE: Final = 110
 class Line:
     """One figure. Without a bound it is there to be read; without a measurement it missed.
 
-    `skipped` says why nothing could be measured on this machine, which is no miss.
+    `skipped` says why nothing could be measured on this machine, which is no miss. A prototype's
+    line is judged like any other, but nobody ships it: the run does not fail because of it.
     """
 
     goal: str
@@ -24,6 +25,7 @@ class Line:
     skipped: str | None = None
     note: str = ""
     at_least: bool = False
+    prototype: bool = False
 
     @property
     def verdict(self) -> str:
@@ -40,20 +42,21 @@ class Line:
     @property
     def missed(self) -> bool:
         """Whether the run fails because of this line."""
-        return self.verdict == "MISS"
+        return self.verdict == "MISS" and not self.prototype
 
     def cells(self) -> tuple[str, str, str, str, str]:
         """Return what a table shows of it."""
         sign = ">=" if self.at_least else "<="
         goal = "" if self.bound is None else f"{sign} {_number(self.bound, self.unit)}"
         measured = "" if self.measured is None else _number(self.measured, self.unit)
-        verdict = self.verdict if self.skipped is None else f"skipped ({self.skipped})"
+        aside = self.skipped or ("prototype" if self.prototype else "")
+        verdict = f"{self.verdict} ({aside})" if aside else self.verdict
         return self.goal, self.what, measured, goal, verdict
 
 
-def effect(goal: str, what: str, *, wrong: int, note: str = "") -> Line:
+def effect(goal: str, what: str, *, wrong: int, note: str = "", prototype: bool = False) -> Line:
     """Return the line of a check that must find nothing wrong."""
-    return Line(goal, what, wrong, 0, unit="wrong", note=note)
+    return Line(goal, what, wrong, 0, unit="wrong", note=note, prototype=prototype)
 
 
 def table(lines: Iterable[Line]) -> str:

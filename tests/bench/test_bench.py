@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.bench import __main__ as bench
+from tests.bench.compare import Costs
 from tests.bench.driving import Cost, Load, LoadFailed, tokens_file
 from tests.bench.lines import Line, as_json, effect, table
 from tests.bench.measure import cpu_ns, paired, percentile, ratio
@@ -37,6 +38,47 @@ def test_a_figure_over_its_bound_is_a_miss() -> None:
     assert dataclasses.replace(line, bound=None).verdict == "-"
     assert effect("G1", "beats not stored", wrong=0).verdict == "ok"
     assert effect("G1", "beats not stored", wrong=1).missed
+
+
+def test_a_prototypes_miss_is_told_as_one() -> None:
+    """It has the verdict of its figure, and the word beside it; it is no miss of the run."""
+    product = Line("G6", "ours / theirs", 2.0, 1.0)
+    prototype = dataclasses.replace(product, prototype=True)
+    assert (product.missed, prototype.missed) == (True, False)
+    assert prototype.verdict == "MISS"
+    assert "MISS (prototype)" in table([prototype])
+    assert "prototype" not in table([product])
+    assert '"prototype": true' in as_json(prototype)
+    found = {name: [Cost({"program": micros}, 1.0)] for name, micros in (("a", 1.0), ("b", 2.0))}
+    costs = Costs(found, {}, prototypes={"b"})
+    assert costs.line("G6", "b", "a", bound=1.0).prototype
+    assert not costs.line("G6", "a", "b", bound=1.0).prototype
+    assert costs.line("G6", "a", "b", bound=0.4).missed
+    assert not effect("G4", "beats not stored", wrong=1, prototype=True).missed
+
+
+@pytest.mark.parametrize(("prototype", "code"), [(True, 0), (False, 1)])
+def test_only_the_product_fails_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    prototype: bool,
+    code: int,
+) -> None:
+    """The exit code of `make bench` is 1 by a miss of the product, and by none of a prototype."""
+
+    class Missing:
+        TITLE = "missing"
+
+        @staticmethod
+        async def measure(_rig: Rig) -> list[Line]:
+            return [Line("G6", "a ratio", 2.0, 1.0, prototype=prototype)]
+
+    monkeypatch.setattr(bench, "groups", lambda: [bench.Group(Missing, ("G6",))])
+    monkeypatch.setattr(bench.structlog, "configure", lambda **_: None)
+    monkeypatch.setattr("sys.argv", ["bench"])
+    assert bench.main() == code
+    assert "MISS" in capsys.readouterr().out
 
 
 @pytest.mark.req("OP-10")

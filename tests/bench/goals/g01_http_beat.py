@@ -59,7 +59,8 @@ async def measure(rig: Rig) -> list[Line]:
         name: partial(_sample, field, runner, field.beaters, _BEATS)
         for name, runner in field.runners.items()
     }
-    costs = Costs(await paired(samples, rounds=rig.rounds, warm_up=True), field.absent)
+    found = await paired(samples, rounds=rig.rounds, warm_up=True)
+    costs = Costs(found, field.absent, prototypes={LANE})
     lines = await _effects(field, PRODUCT, "G1")
     lines += _of_product(costs)
     if rig.wants("G4"):
@@ -176,9 +177,9 @@ async def _of_lane(field: Field, costs: Costs) -> list[Line]:
 async def _effects(field: Field, name: str, goal: str) -> list[Line]:
     """Check that beats are stored and that a deactivated mitra's is refused and leaves no trace.
 
-    Figures of a program that fails here are worth nothing: its lines fail the run.
+    Figures of a program that fails here are worth nothing; if it is the product, the run fails.
     """
-    runner, site = field.runners[name], field.site
+    runner, site, prototype = field.runners[name], field.site, name == LANE
     since = await site.aged(field.beaters)
     await _sample(field, runner, field.beaters, 2 * len(field.beaters))
     stored = await site.unstored(field.beaters, since_ms=since)
@@ -189,8 +190,13 @@ async def _effects(field: Field, name: str, goal: str) -> list[Line]:
     left = await site.unstored([out], since_ms=0)
     wrong = int(before != 200) + int(after != 403) + int(left != 1)
     return [
-        effect(goal, f"{name}: beats that were not stored", wrong=stored),
-        effect(goal, f"{name}: a deactivated mitra refused, nothing stored", wrong=wrong),
+        effect(goal, f"{name}: beats that were not stored", wrong=stored, prototype=prototype),
+        effect(
+            goal,
+            f"{name}: a deactivated mitra refused, nothing stored",
+            wrong=wrong,
+            prototype=prototype,
+        ),
     ]
 
 

@@ -95,7 +95,8 @@ async def measure(rig: Rig) -> list[Line]:
     await _invite_node(hall)
     await _invite_picows(hall)
     samples = {room.name: partial(hall.sample, room) for room in hall.rooms}
-    costs = Costs(await paired(samples, rounds=rig.rounds, warm_up=True), hall.absent)
+    found = await paired(samples, rounds=rig.rounds, warm_up=True)
+    costs = Costs(found, hall.absent, prototypes={LANE, LANE_ECHO})
     lines = [
         *await _effects(hall, hall.rooms[0]),
         costs.line("G6", PRODUCT, ORIGINAL, bound=0.7),
