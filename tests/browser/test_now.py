@@ -63,7 +63,7 @@ async def test_a_page_without_answers_says_so_and_recovers(desk: OpenDesk) -> No
 
     await page.page.route("**/api/**", lambda route: route.abort())
     await eventually(link, "Not up to date. Next try in")
-    problem = page.page.locator("#now .problem")
+    problem = page.page.locator("#cut")
     await eventually(problem, "No connection to Temani. Check your network")
     assert await page.number("online") >= 0
 

@@ -23,27 +23,40 @@ export function length(seconds) {
 }
 
 const moment = (at, options) => new Intl.DateTimeFormat(locale(), options).format(new Date(at));
-const isToday = (at) => new Date(at).toDateString() === new Date(serverNow()).toDateString();
 
-/** Write a moment: the time of today, else with its day. */
-export function at(value, { seconds = false } = {}) {
-  const time = { hour: "2-digit", minute: "2-digit", ...(seconds ? { second: "2-digit" } : {}) };
-  return moment(value, isToday(value) ? time : { weekday: "short", day: "numeric", month: "short", ...time });
+let serviceZone; // undefined: this computer's
+
+/** Learn on whose clocks the service opens and closes; says whether this browser knows them. */
+export function learnZone(name) {
+  serviceZone = undefined;
+  try { new Intl.DateTimeFormat("en", { timeZone: name }); } catch { return false; }
+  serviceZone = name;
+  return true;
+}
+
+/** Write a moment: the time of today, else with its day; on this computer's clocks, or `timeZone`'s. */
+export function at(value, timeZone) {
+  const day = { weekday: "short", day: "numeric", month: "short", timeZone };
+  const isToday = moment(value, day) === moment(serverNow(), day);
+  return moment(value, { ...(isToday ? { timeZone } : day), hour: "2-digit", minute: "2-digit" });
 }
 
 export const full = (value) => moment(value, { dateStyle: "full", timeStyle: "long" });
 
-/** Make a `<time>` that says how long ago `value` was, and goes on saying it. */
-export function age(value, words = "time.ago") {
+/**
+ * Make a `<time>` that says how long ago `value` was, and goes on saying it; with `there` its time
+ * is written on the service's clocks.
+ */
+export function age(value, words = "time.ago", there = false) {
   if (!value) return el("span", { class: "never" }, t("time.never"));
-  const node = el("time", { datetime: value, title: full(value), "data-age": words });
+  const node = el("time", { datetime: value, title: full(value), "data-age": words, "data-there": there });
   tell(node);
   return node;
 }
 
 function tell(node) {
   const seconds = (serverNow() - Date.parse(node.dateTime)) / 1000;
-  const words = t(node.dataset.age, { age: length(Math.abs(seconds)), at: at(node.dateTime) });
+  const words = t(node.dataset.age, { age: length(Math.abs(seconds)), at: at(node.dateTime, "there" in node.dataset ? serviceZone : undefined) });
   if (node.textContent !== words) node.textContent = words;
 }
 

@@ -4,7 +4,8 @@ import { age } from "./clock.js";
 import { closeAll } from "./dialogs.js";
 import { become, byId, el } from "./dom.js";
 import { onLogin, signOut } from "./login.js";
-import { onLink } from "./poll.js";
+import { askAll, onLink } from "./poll.js";
+import { showProblem } from "./problems.js";
 import { currentLanguage, loadWords, onLanguage, setLanguage, t } from "./words.js";
 import { hoursView } from "../views/hours.js";
 import { mirror } from "../views/mirror.js";
@@ -23,10 +24,13 @@ function languageButtons() {
   document.title = `${t(user ? "desk.title" : "sign_in.title")} · Temani`;
 }
 
-function showLink({ failing, next }) {
+/** Say whether the page is up to date; what all parts miss is told once, above them. */
+function showLink({ state, next, shared }) {
   const place = byId("link");
-  place.classList.toggle("failing", failing);
-  become(place, failing ? el("span", {}, t("link.failing"), " ", age(new Date(next).toISOString(), "link.next")) : t("link.live"));
+  place.className = `link ${state}`;
+  become(place, el("span", {}, t(`link.${state}`), state === "failing" ? [" ", el("span", { "aria-hidden": "true" }, age(new Date(next).toISOString(), "link.next"))] : null));
+  byId("desk").classList.toggle("cut", Boolean(shared));
+  showProblem(byId("cut"), shared, askAll);
 }
 
 function enter(someone, why) {

@@ -2,19 +2,30 @@
 
 import { call } from "./login.js";
 import { asProblem } from "./problems.js";
+import { onLanguage } from "./words.js";
 
 const LONGEST_WAIT = 30;
 const polls = new Set();
 const listeners = new Set();
 
-/** Call `listener({ failing, next })` when polls begin or cease to fail; `next` is in ms, Date.now(). */
+/**
+ * Call `listener({ state, next, shared })` when polls begin or cease to fail: `state` is
+ * "waiting" before the first answer, "live" or "failing"; `next` is in ms, Date.now(); `shared` is
+ * the problem that every part of the page has, null when each has its own.
+ */
 export const onLink = (listener) => { listeners.add(listener); };
 
 function tellLink() {
-  const failing = [...polls].filter((poll) => poll.fails > 0);
+  const failing = [...polls].filter((poll) => poll.problem);
   const next = failing.length ? Math.min(...failing.map((poll) => poll.next)) : null;
-  for (const listener of listeners) listener({ failing: failing.length > 0, next });
+  const state = failing.length ? "failing" : [...polls].some((poll) => poll.answered) ? "live" : "waiting";
+  const codes = new Set([...polls].map((poll) => poll.problem?.code));
+  const shared = polls.size > 1 && codes.size === 1 ? failing[0]?.problem ?? null : null;
+  for (const listener of listeners) listener({ state, next, shared });
 }
+
+/** Ask everything at once. */
+export const askAll = () => { for (const poll of polls) poll.now(); };
 
 /** Seconds to wait after `fails` failures in a row; the jitter keeps many pages from marching in step. */
 export function wait(every, fails, retryAfter = 0, chance = Math.random()) {
@@ -26,7 +37,7 @@ export function wait(every, fails, retryAfter = 0, chance = Math.random()) {
 /** One question asked every so often while `start`ed; `show(answer)` or `fail(problem)` hears. */
 export class Poll {
   constructor({ path, every, show, fail }) {
-    Object.assign(this, { path, every, show, fail, fails: 0, next: 0, running: false });
+    Object.assign(this, { path, every, show, fail, fails: 0, next: 0, running: false, answered: false, problem: null });
     this.turn = 0;
     this.timer = null;
   }
@@ -41,6 +52,8 @@ export class Poll {
     this.running = false;
     this.turn += 1; // an answer on its way is not shown any more
     this.fails = 0;
+    this.answered = false;
+    this.problem = null;
     clearTimeout(this.timer);
     polls.delete(this);
     tellLink();
@@ -56,13 +69,16 @@ export class Poll {
       const answer = await call("GET", typeof this.path === "function" ? this.path() : this.path);
       if (turn !== this.turn) return;
       this.fails = 0;
+      this.answered = true;
+      this.problem = null;
       this.show(answer);
     } catch (error) {
       if (turn !== this.turn) return;
-      const problem = asProblem(error);
+      this.problem = asProblem(error);
+      this.problem.polled = true;
       this.fails += 1;
-      retryAfter = problem.retryAfter ?? 0;
-      this.fail(problem);
+      retryAfter = this.problem.retryAfter ?? 0;
+      this.fail(this.problem);
     }
     if (this.running) this.later(wait(this.every, this.fails, retryAfter));
   }
@@ -78,4 +94,5 @@ export class Poll {
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) for (const poll of polls) if (poll.next <= Date.now()) poll.now();
 });
-addEventListener("online", () => { for (const poll of polls) if (poll.fails) poll.now(); });
+onLanguage(tellLink);
+addEventListener("online", () => { for (const poll of polls) if (poll.problem) poll.now(); });

@@ -1,5 +1,6 @@
 // What went wrong, in words that say what to do next.
 
+import { length } from "./clock.js";
 import { become, el } from "./dom.js";
 import { dateName, dayName } from "./week.js";
 import { hasWord, t } from "./words.js";
@@ -9,11 +10,12 @@ export class Problem extends Error {
   constructor({ code, status = 0, detail = "", retryAfter = null, reference = null, told = {} }) {
     super(detail || code);
     Object.assign(this, { code, status, detail, retryAfter, reference, told });
+    this.polled = false; // whether it is asked again without anybody doing anything
   }
 
-  /** Whether trying again later may help, without anybody doing anything. */
-  get passes() {
-    return this.status === 0 || this.status === 408 || this.status === 429 || this.status >= 500;
+  /** Whether the engineers can do more about it than who reads it. */
+  get isOurs() {
+    return this.status >= 500 || !hasWord(`problem.${this.code}`);
   }
 }
 
@@ -26,10 +28,10 @@ export function asProblem(error) {
 
 /** Say what happened and what to do. */
 export function inWords(problem) {
-  const seconds = Math.ceil(problem.retryAfter ?? 0);
-  const key = `problem.${problem.code}`;
+  const [key, polledKey] = [`problem.${problem.code}`, `problem.${problem.code}.polled`];
   const { day, date, errors = [] } = problem.told;
-  const values = { ...problem.told, s: seconds, day: day && dayName(day), date: date && dateName(date) };
+  const values = { ...problem.told, wait: length(Math.ceil(problem.retryAfter ?? 0)), day: day && dayName(day), date: date && dateName(date) };
+  if (problem.polled && hasWord(polledKey)) return t(polledKey, values);
   if (hasWord(key)) return t(key, values);
   if (errors.length) {
     return t("problem.input", { detail: errors.map((each) => `${each.pointer}: ${each.message}`).join("; ") });
@@ -44,6 +46,6 @@ export function showProblem(place, problem, again) {
   if (!problem) return void place.replaceChildren();
   become(place,
     el("p", {}, inWords(problem)),
-    problem.reference ? el("p", { class: "reference" }, t("problem.reference"), " ", el("code", {}, problem.reference)) : null);
+    problem.reference && problem.isOurs ? el("p", { class: "reference" }, t("problem.reference"), " ", el("code", {}, problem.reference)) : null);
   if (again) place.append(el("button", { type: "button", class: "button plain small", onclick: again }, t("problem.again")));
 }

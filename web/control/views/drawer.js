@@ -55,7 +55,7 @@ function force(mitraId) {
 function draw() {
   become(parts.close, t("drawer.close"));
   become(parts.force, t("drawer.force"));
-  become(parts.loading, t("drawer.loading"));
+  become(parts.loading, t("frame.loading"));
   parts.times.draw();
   showProblem(parts.problem, problem, () => poll.now());
   parts.loading.hidden = Boolean(mitra || problem);

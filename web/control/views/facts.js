@@ -21,7 +21,7 @@ function sentence(fact, kind, never) {
 /** What is measured beside the yes or no. */
 function detail(fact) {
   if (fact.fact === "load") return t("load.of", fact);
-  if (fact.fact === "service" && fact.opens_at) return age(fact.opens_at, "hours.opens");
+  if (fact.fact === "service" && fact.opens_at) return age(fact.opens_at, "hours.opens", true);
   if (fact.fact !== "fresh") return null;
   if (!fact.last_heartbeat_at) return fact.ok === null ? null : t("fact.fresh.never");
   return [age(fact.last_heartbeat_at, "fact.fresh.beat"), `, ${t("fact.fresh.limit", { limit: length(fact.limit_seconds) })}`];

@@ -1,11 +1,11 @@
 // Service hours and the maintenance switch: what is so now, and the week.
 
-import { age, serverNow } from "../app/clock.js";
+import { age, at, learnZone, serverNow } from "../app/clock.js";
 import { ask } from "../app/dialogs.js";
 import { become, byId, drawn, el } from "../app/dom.js";
 import { call } from "../app/login.js";
 import { Poll } from "../app/poll.js";
-import { showProblem } from "../app/problems.js";
+import { Problem, showProblem } from "../app/problems.js";
 import { dateName, dayName, share, stretches, there } from "../app/week.js";
 import { onLanguage, t } from "../app/words.js";
 import { editHours } from "./hours_editor.js";
@@ -48,6 +48,7 @@ function close() {
     yes: t("hours.close.yes"),
     danger: true,
     async act() {
+      if (until.validity.badInput) throw new Problem({ code: "end_unfinished", status: -1 });
       const body = { on: true };
       if (reason.value.trim()) body.note = reason.value.trim();
       if (until.value) body.until = new Date(until.value).toISOString();
@@ -74,9 +75,9 @@ function stateLines() {
   const next = isOpen ? closesAt : opensAt;
   const words = isOpen ? "hours.closes" : "hours.opens";
   return [
-    el("p", { class: "statement", role: "status" },
-      el("span", { class: "badge", "data-fact": isOpen ? "ok" : "closed" }, t(isOpen ? "hours.open" : "hours.closed")),
-      el("span", { class: "small soft" }, next ? age(next, words) : t("hours.stays"))),
+    el("p", { class: "statement" },
+      el("span", { role: "status" }, el("span", { class: "badge", "data-fact": isOpen ? "ok" : "closed" }, t(isOpen ? "hours.open" : "hours.closed"))),
+      el("span", { class: "small soft" }, next ? age(next, words, true) : t("hours.stays"))),
     why ? el("p", {}, t("hours.reason", { why: t(`hours.why.${why}`) })) : null,
     note ? el("p", { class: "soft" }, t("hours.note", { note })) : null,
   ];
@@ -94,8 +95,12 @@ function weekLines() {
       el("span", { class: "track", "aria-hidden": "true" },
         open.map(([from, to]) => drawn(el("i"), { "--from": share(from), "--size": share(to - from) })),
         isToday ? drawn(el("b"), { "--from": share(now.minute) }) : null),
-      el("span", { class: "times" }, own.join(", ") || t("hours.shut")));
+      el("span", { class: "times" }, own.length ? own.map((each) => el("span", {}, each)) : t("hours.shut")));
   }));
+}
+
+function zoneLine(zone) {
+  return learnZone(zone) ? t("hours.zone.now", { zone, now: at(serverNow(), zone) }) : t("hours.zone", { zone });
 }
 
 function specialLines() {
@@ -116,8 +121,9 @@ function draw() {
   become(parts.turn, t(hours?.maintenance.on ? "hours.reopen" : "hours.close"));
   parts.turn.classList.toggle("plain", !hours?.maintenance.on);
   if (!hours) return;
+  const zone = zoneLine(hours.time_zone); // first: the other lines are written on its clocks
   become(parts.state, ...stateLines());
-  become(parts.week, weekLines(), el("p", { class: "small soft turn" }, hours.time_zone), specialLines());
+  become(parts.week, weekLines(), el("p", { class: "small soft turn" }, zone), specialLines());
 }
 
 const poll = new Poll({

@@ -39,6 +39,8 @@ function zoneSelect(current) {
     el("option", { value: name, selected: name === current }, ZONES[name] ? `${ZONES[name]} – ${name}` : name)));
 }
 
+/** What a field holds; a date or time that was begun and not ended would else read as none. */
+const isUnfinished = (line) => [...line.querySelectorAll("input")].some((field) => field.validity.badInput);
 const valuesOf = (line) => Object.fromEntries([...line.querySelectorAll("input, select")].map((field) => [field.name, field.value]));
 
 /** The line after the last one: the same hours on the next day. */
@@ -50,7 +52,7 @@ function following(list) {
 function bodyOf(version, zone, weekly, dates) {
   const lines = [...weekly.children].map(valuesOf);
   const special = [...dates.children].map(valuesOf);
-  const unfinished = lines.some((line) => !line.opens || !line.closes)
+  const unfinished = [...weekly.children, ...dates.children].some(isUnfinished) || lines.some((line) => !line.opens || !line.closes)
     || special.some((line) => !line.date || Boolean(line.opens) !== Boolean(line.closes));
   if (unfinished) throw new Problem({ code: "hours_unfinished", status: -1 });
   return {
@@ -59,6 +61,19 @@ function bodyOf(version, zone, weekly, dates) {
     weekly: lines.map(({ day, opens, closes }) => ({ day: Number(day), opens, closes })),
     exceptions: special.map(({ date, opens, closes }) => (opens ? { date, opens, closes } : { date })),
   };
+}
+
+/** Leave the editor, but not before asking what becomes of what was typed. */
+function leave(dialog, isChanged) {
+  if (!isChanged) return void dialog.close();
+  ask({
+    title: t("editor.leave.title"),
+    text: t("editor.leave.text"),
+    yes: t("editor.leave.yes"),
+    danger: true,
+    async act() { /* nothing to do but what comes after */ },
+    after: () => dialog.close(),
+  });
 }
 
 /** Open the editor on `hours`; `replaced(answer)` hears what is so after saving. */
@@ -72,6 +87,9 @@ export function editHours(hours, replaced) {
   const add = (list, line) => { list.append(line); line.querySelector("select, input").focus(); };
   const moreHours = plainButton("editor.add", () => add(weekly, weeklyLine(following(weekly))));
   moreHours.classList.add("add");
+  const typed = () => JSON.stringify([zone.value, ...[...weekly.children, ...dates.children].map((line) => [isUnfinished(line), valuesOf(line)])]);
+  const before = typed();
+  const cancel = (event) => { event.preventDefault(); leave(dialog, typed() !== before); };
 
   async function save(body) {
     try {
@@ -81,7 +99,6 @@ export function editHours(hours, replaced) {
       if (error.code === "config_conflict") ({ version } = error.told);
       throw error;
     }
-    dialog.close();
     return t("editor.saved");
   }
 
@@ -95,6 +112,7 @@ export function editHours(hours, replaced) {
         text: [t(body.weekly.length ? "editor.confirm.text" : "editor.confirm.always")],
         yes: t("editor.confirm.yes"),
         act: () => save(body),
+        after: () => dialog.close(),
       });
     } catch (error) {
       showProblem(problem, error);
@@ -109,6 +127,7 @@ export function editHours(hours, replaced) {
     el("fieldset", {}, el("legend", {}, t("editor.special")), el("p", { class: "soft small" }, t("editor.date_hint")), dates,
       el("div", { class: "buttons start" }, plainButton("editor.add_date", () => add(dates, dateLine({}))))),
     problem,
-    el("div", { class: "buttons" }, plainButton("dialog.no", () => dialog.close()), el("button", { type: "submit", class: "button" }, t("editor.save")))));
+    el("div", { class: "buttons" }, el("button", { type: "button", class: "button plain", onclick: cancel }, t("dialog.no")), el("button", { type: "submit", class: "button" }, t("editor.save")))));
+  dialog.oncancel = cancel;
   dialog.showModal();
 }

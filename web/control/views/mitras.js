@@ -14,6 +14,7 @@ const FILTERS = { all: "", online: "&online=true", offline: "&online=false" };
 let filter = "all";
 let cursors = [null]; // the cursor of each page up to this one
 let page = null;
+let waiting = true; // for the first answer to what was chosen
 let problem = null;
 let parts = null;
 
@@ -33,33 +34,43 @@ function build() {
     problem: el("div", { class: "problem", role: "alert", hidden: true }),
     head: el("tr", { role: "row" }),
     body: el("tbody", { role: "rowgroup" }),
-    none: el("p", { class: "empty", hidden: true }),
+    none: el("p", { class: "empty", role: "status" }),
     back: el("button", { type: "button", class: "button plain small", onclick: () => turn(-1) }),
     forth: el("button", { type: "button", class: "button plain small", onclick: () => turn(1) }),
     which: el("span", { class: "soft small", role: "status" }),
   };
+  parts.table = el("table", { role: "table", "aria-labelledby": "mitras-title", class: "mitras" },
+    el("thead", { role: "rowgroup" }, parts.head), parts.body);
+  parts.pages = el("nav", { class: "pages", "aria-labelledby": "mitras-title" }, parts.back, parts.which, parts.forth);
   place().replaceChildren(
     el("div", { class: "head" }, parts.title, parts.choices), parts.problem,
-    el("table", { role: "table", "aria-labelledby": "mitras-title", class: "mitras" }, el("thead", { role: "rowgroup" }, parts.head), parts.body),
-    parts.none, el("nav", { class: "pages", "aria-labelledby": "mitras-title" }, parts.back, parts.which, parts.forth));
+    parts.table,
+    parts.none, parts.pages);
 }
 
 function choose(name) {
   filter = name;
   cursors = [null];
+  ask();
+}
+
+function ask() {
+  waiting = true;
+  draw();
   poll.now();
 }
 
 function turn(by) {
+  if (waiting) return; // the page that is shown is not the one to go on from
   if (by > 0) cursors.push(page.next_cursor);
   else cursors.pop();
-  poll.now();
+  ask();
   place().scrollIntoView({ block: "start" });
 }
 
 function rowOf(mitra) {
   const open = () => drawer.open(mitra.mitra_id);
-  return el("tr", { role: "row", onclick: (event) => { if (!event.target.closest("button")) open(); } },
+  return el("tr", { role: "row", onclick: (event) => { if (!event.target.closest("button") && event.detail < 2) open(); } },
     el("th", { role: "rowheader", scope: "row" }, el("button", { type: "button", class: "name", onclick: open })),
     ["state", "load", "beat", "online"].map((name) => el("td", { role: "cell", class: name })),
     el("td", { role: "cell", class: "go" }, el("button", { type: "button", class: "button plain small", onclick: open })));
@@ -75,6 +86,7 @@ function fillRow(row, mitra) {
   const since = mitra.is_online
     ? age(mitra.went_online_at, "time.for")
     : el("span", { class: "soft" }, mitra.offline_reason ? t(`reason.${mitra.offline_reason}`) : "–");
+  online.classList.toggle("never", !mitra.is_online && !mitra.offline_reason);
   become(online, el("span", { class: "label" }, t(mitra.is_online ? "mitras.online" : "mitras.offline_because")), since);
   become(go.firstChild, t("mitras.why"));
   go.firstChild.setAttribute("aria-label", t("mitras.why_of", { name: called }));
@@ -88,10 +100,15 @@ function draw() {
   become(parts.back, t("mitras.back"));
   become(parts.forth, t("mitras.forth"));
   showProblem(parts.problem, problem, () => poll.now());
+  place().setAttribute("aria-busy", String(waiting));
+  const isEmpty = page?.items.length === 0;
+  parts.table.hidden = !page || isEmpty;
+  parts.none.hidden = page ? !isEmpty : Boolean(problem);
+  const which = cursors.length > 1 ? "more" : filter;
+  become(parts.none, page ? t(`mitras.none.${which}`) : t("frame.loading"));
+  parts.pages.hidden = !page || (cursors.length === 1 && !page.next_cursor);
   if (!page) return;
   keyed(parts.body, page.items, { key: (mitra) => mitra.mitra_id, make: rowOf, fill: fillRow });
-  parts.none.hidden = page.items.length > 0;
-  become(parts.none, t(`mitras.none.${filter}`));
   parts.back.disabled = cursors.length === 1;
   parts.forth.disabled = !page.next_cursor;
   become(parts.which, t("mitras.page", { page: cursors.length }));
@@ -100,7 +117,7 @@ function draw() {
 const poll = new Poll({
   path,
   every: 4,
-  show(answer) { page = answer; problem = null; draw(); },
+  show(answer) { page = answer; problem = null; waiting = false; draw(); },
   fail(failed) { problem = failed; draw(); },
 });
 
@@ -115,7 +132,7 @@ export const mitras = {
   },
   stop() {
     poll.stop();
-    [page, problem, cursors, filter] = [null, null, [null], "all"];
+    [page, problem, cursors, filter, waiting] = [null, null, [null], "all", true];
     place().replaceChildren();
   },
 };

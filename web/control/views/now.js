@@ -14,7 +14,7 @@ let problem = null;
 function beaconCard() {
   const { state, available, why, opens_at: opensAt } = summary.beacon;
   const small = state === "disabled" && opensAt
-    ? age(opensAt, "beacon.opens")
+    ? age(opensAt, "beacon.opens", true)
     : el("span", {}, t(`beacon.${state}.note`, { why: why ? t(`hours.why.${why}`) : "" }));
   return [
     el("span", { class: "lamp", "data-state": state, "aria-hidden": "true" }),
