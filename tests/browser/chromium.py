@@ -8,9 +8,11 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests import debian
+from tests.debian import Say
 
 from temani import layout
 
@@ -37,8 +39,6 @@ FLAGS = (
     "--no-proxy-server",
 )
 
-Say = Callable[[str], None]
-
 
 class NoChromium(Exception):
     """There is none, and none could be fetched; the message says what was tried and what helps."""
@@ -59,73 +59,22 @@ def find(say: Say) -> Chromium:
     for name in NAMES:
         if found := shutil.which(name):
             return _proven(Chromium(Path(found)))
-    if not (CACHE / "ready").exists():
-        fetch(CACHE, say)
+    fetch(CACHE, say)
     return _proven(_unpacked(CACHE))
 
 
-def fetch(target: Path, say: Say, *, status: Path = Path("/var/lib/dpkg/status")) -> None:
-    """Download Chromium and the libraries that `status` lacks, and unpack all below `target`."""
-    for tool in ("apt-get", "dpkg-deb"):
-        if shutil.which(tool) is None:
-            raise NoChromium(f"No Chromium here, and no {tool} to fetch Debian's with. {ADVICE}")
-    shutil.rmtree(target, ignore_errors=True)
-    apt = _Apt(target, status)
-    say("no Chromium here: reading Debian's lists …")
-    apt.run("update")
-    wanted = apt.missing()
-    for number, package in enumerate(wanted, start=1):
-        say(f"fetching {package} ({number} of {len(wanted)}) …")
-        apt.run("download", package)
-    root = target / "root"
-    for archive in sorted(apt.archives.glob("*.deb")):
-        say(f"unpacking {archive.name} …")
-        _run(["dpkg-deb", "--extract", str(archive), str(root)])
-        archive.unlink()
-    (target / "ready").touch()
-
-
-class _Apt:
-    """apt-get as anybody may run it: its lists and downloads in a folder of ours."""
-
-    def __init__(self, target: Path, status: Path) -> None:
-        self.archives = target / "archives"
-        lists, cache = target / "lists", target / "cache"
-        for folder in (self.archives, lists / "partial", cache / "archives" / "partial"):
-            folder.mkdir(parents=True)
-        told = {
-            "Dir::State::Lists": lists,
-            "Dir::State::Status": status,
-            "Dir::Cache": cache,
-            "APT::Sandbox::User": "",  # else root's apt drops to a user who may not write here
-            "Acquire::Retries": 3,
-        }
-        self._options = [part for key, value in told.items() for part in ("-o", f"{key}={value}")]
-
-    def run(self, *arguments: str) -> str:
-        """Run one command of apt-get where downloads shall lie; raises NoChromium."""
-        command = ["apt-get", "--quiet", *self._options, *arguments]
-        return _run(command, cwd=self.archives)
-
-    def missing(self) -> list[str]:
-        """Return the packages to unpack, with the libraries that the machine lacks."""
-        plan = self.run(
-            "install", "--simulate", "--reinstall", "--no-install-recommends", *PACKAGES
-        )
-        return [line.split()[1] for line in plan.splitlines() if line.startswith("Inst ")]
-
-
-def _run(command: list[str], cwd: Path | None = None) -> str:
+def fetch(
+    target: Path,
+    say: Say,
+    *,
+    status: Path = debian.INSTALLED,
+    lists: Path = debian.LISTS,
+) -> None:
+    """Have Debian's Chromium and the libraries that `status` lacks unpacked below `target`."""
     try:
-        done = subprocess.run(
-            command, cwd=cwd, check=True, capture_output=True, text=True, timeout=600
-        )
-    except subprocess.TimeoutExpired as late:
-        raise NoChromium(f"{' '.join(command[:1])} took over 600 s. {ADVICE}") from late
-    except subprocess.CalledProcessError as failed:
-        words = failed.stderr.strip()[-1500:]
-        raise NoChromium(f"{command[0]} {command[-1]} failed: {words}\n{ADVICE}") from failed
-    return done.stdout
+        debian.fetch(PACKAGES, target, say, status=status, lists=lists)
+    except debian.NotFetched as reason:
+        raise NoChromium(f"No Chromium here, and {reason}. {ADVICE}") from reason
 
 
 def _unpacked(target: Path) -> Chromium:
