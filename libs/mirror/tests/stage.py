@@ -1,13 +1,19 @@
 """What every test of the mirror plays with."""
 
+import asyncio
 from dataclasses import dataclass
+from uuid import UUID
 
 import valkey.asyncio as valkey_client
 
+from common.clock import SystemClock
 from common.db import Database
 from common.runner import Runner
 from mirror import MirrorKit
+from mirror.seeding import Seeder
 from mirror.testing import World
+from mirror.truth import Truth
+from mirror.values import MirrorRow
 
 
 @dataclass(frozen=True)
@@ -25,3 +31,26 @@ class Stage:
     def now(self) -> float:
         """Return the present moment of the clock by which beats are received."""
         return self.kit.mirror._clock.monotonic()
+
+
+class Paused(Truth):
+    """The truth, but what was read is held back until the test says so."""
+
+    def __init__(self, db: Database) -> None:
+        super().__init__(db)
+        self.read = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def rows_after(self, after: UUID, limit: int) -> list[MirrorRow]:
+        """Read, then wait."""
+        rows = await super().rows_after(after, limit)
+        self.read.set()
+        await self.go_on.wait()
+        return rows
+
+
+def paused_seeder(stage: Stage) -> tuple[Seeder, Paused]:
+    """Make a replica whose reads can be held back."""
+    truth = Paused(stage.db)
+    kit = stage.kit
+    return Seeder(mirror=kit.mirror, link=kit.mirror._link, truth=truth, clock=SystemClock()), truth

@@ -5,14 +5,13 @@ from collections.abc import Collection
 from uuid import UUID
 
 import pytest
-from libs.mirror.tests.stage import Stage
+from libs.mirror.tests.stage import Stage, paused_seeder
 
 from common.clock import SystemClock
 from common.db import Database
 from mirror import (
     Drift,
     Limits,
-    Mended,
     MirrorUnavailable,
     healing,
     open_mirror,
@@ -22,29 +21,6 @@ from mirror import (
 from mirror.seeding import Seeder
 from mirror.truth import Truth
 from mirror.values import MirrorRow
-
-
-class Paused(Truth):
-    """The truth, but what was read is held back until the test says so."""
-
-    def __init__(self, db: Database) -> None:
-        super().__init__(db)
-        self.read = asyncio.Event()
-        self.go_on = asyncio.Event()
-
-    async def rows_after(self, after: UUID, limit: int) -> list[MirrorRow]:
-        """Read, then wait."""
-        rows = await super().rows_after(after, limit)
-        self.read.set()
-        await self.go_on.wait()
-        return rows
-
-
-def paused_seeder(stage: Stage) -> tuple[Seeder, Paused]:
-    """Make a replica whose reads can be held back."""
-    truth = Paused(stage.db)
-    kit = stage.kit
-    return Seeder(mirror=kit.mirror, link=kit.mirror._link, truth=truth, clock=SystemClock()), truth
 
 
 @pytest.mark.req("AV-09")
@@ -148,45 +124,6 @@ async def test_many_who_notice_at_once_scan_once(stage: Stage) -> None:
     assert (await stage.kit.mirror.counts()).available == 1
 
 
-@pytest.mark.req("AV-02", "AV-15")
-async def test_the_reconcile_heals_and_counts_drift(stage: Stage) -> None:
-    """A lost write and a damaged fact are found within one turn."""
-    missed = await stage.world.mitra(online=False)
-    damaged = await stage.world.mitra()
-    await stage.kit.seeder.reseed("test")
-    await stage.world.online(missed)
-    await stage.raw.sadd("{mitras}:deactivated", str(damaged))
-    found = {(drift.mitra_id, drift.fact) for drift in await stage.kit.seeder.diff()}
-    assert found == {(missed, "online"), (missed, "available"), (damaged, "active")}
-    step = await stage.kit.seeder.reconcile()
-
-    assert (step.applied.newer, step.applied.healed) == (1, 1)
-    assert set(step.applied.mended) == {
-        Mended(missed, "online", "missed", "False", "True"),
-        Mended(damaged, "active", "wrong", "False", "True"),
-    }
-    assert step.turned
-    assert await stage.kit.seeder.diff() == []
-    assert (await stage.kit.mirror.counts()).available == 2
-
-
-@pytest.mark.req("AV-15")
-async def test_a_change_on_its_way_is_no_drift(stage: Stage) -> None:
-    """Committed before the reconcile read it, written right after: told, not mended."""
-    mitra = await stage.world.mitra(online=False)
-    lost = await stage.world.mitra(online=False)
-    await stage.kit.seeder.reseed("test")
-    await stage.world.online(mitra)
-    await stage.world.online(lost)
-    seeder, truth = paused_seeder(stage)
-    step = asyncio.create_task(seeder.reconcile())
-    await truth.read.wait()
-    truth.go_on.set()
-    await stage.kit.seeder.heal([mitra])
-
-    assert (await step).applied.mended == (Mended(lost, "online", "missed", "False", "True"),)
-
-
 @pytest.mark.req("AV-09")
 async def test_a_reseed_of_a_good_mirror_brings_younger_beats(stage: Stage) -> None:
     """What Postgres heard while somebody could not reach Valkey comes over; no fact was wrong."""
@@ -201,17 +138,6 @@ async def test_a_reseed_of_a_good_mirror_brings_younger_beats(stage: Stage) -> N
     assert status is not None
     assert status.beat_age_ms is not None
     assert status.beat_age_ms < 10_000
-
-
-async def test_the_reconcile_names_who_is_online_though_deactivated(stage: Stage) -> None:
-    """A deactivation whose event never came is seen here, and the owner can settle it."""
-    mitra = await stage.world.mitra()
-    await stage.kit.seeder.reseed("test")
-    await stage.world.active(mitra, active=False)
-    step = await stage.kit.seeder.reconcile()
-
-    assert list(step.barred) == [mitra]
-    assert not (await stage.kit.mirror.is_reachable([mitra]))[mitra].reachable
 
 
 @pytest.mark.req("AV-09")
@@ -255,25 +181,6 @@ async def test_a_reseed_makes_no_beat_younger_than_postgres_knows(stage: Stage) 
     assert status is not None
     assert status.beat_age_ms is not None
     assert 40_000 <= status.beat_age_ms < 43_000
-
-
-@pytest.mark.req("AV-09")
-async def test_the_first_turn_ends_as_soon_as_any(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whoever takes the reconcile over is through with all mitras after 26 steps, however many."""
-    for _ in range(60):
-        await stage.world.mitra(online=False)
-    await stage.kit.seeder.reseed("test")
-    monkeypatch.setattr(seeding, "_CHUNK", 1)
-    kit, steps = stage.kit, 1
-    fresh = Seeder(
-        mirror=kit.mirror, link=kit.mirror._link, truth=Truth(stage.db), clock=SystemClock()
-    )
-    while not (await fresh.reconcile()).turned:
-        steps += 1
-
-    assert steps <= 26
 
 
 class Late(Truth):

@@ -209,9 +209,9 @@ class Mirror(Walks):
             self._fresh = fresh = min(before, after)
             mitras = arc.still_fresh(found, fresh)
             # At last: who is there changes faster than we ask, but these are there.
-            if last or len(mitras) == min(wanted, fresh):
+            if len(mitras) == min(wanted, fresh) or (last and mitras):
                 return mitras
-        raise MirrorUnavailable("its clock jumps")
+        raise MirrorUnavailable("its clock jumps, or all of those who are there change")
 
     async def _record(self, ids: Sequence[str], pairs: Sequence[Argument]) -> Sequence[int]:
         """Store beats by plain commands; return 0 offline, 1 recorded, 2 deactivated for each.

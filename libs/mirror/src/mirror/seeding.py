@@ -2,11 +2,11 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter
 
 from common.clock import Clock
 from common.db import Unavailable
@@ -21,22 +21,19 @@ from mirror.link import Link
 from mirror.mirror import Mirror
 from mirror.outcomes import Applied, Drift, Reconciled, Seeded
 from mirror.truth import Truth
+from mirror.turn import NOBODY, Turn
 from mirror.values import MirrorRow, Seed
 
 _log = get_logger("mirror")
 _reseeds = Counter("mirror_reseeds_total", "Times this replica rebuilt the mirror", ["reason"])
-_drift = Gauge("mirror_drift", "Facts that the last full turn of the reconcile had to change")
 
 Told = Callable[[int], Awaitable[None]]
 
-NOBODY: Final = UUID(int=0)
 _CHUNK: Final = 500
 _LEASE_MS: Final = 5_000
 _SEEDING_LIFE_MS: Final = 60_000
 _KEEP_SECONDS: Final = 1.0
 _JUST_NOW_MS: Final = 5_000
-# A full turn takes at most 25 steps of one second each: drift lives for 30 s at the most.
-_STEPS: Final = 25
 
 
 class Seeder:
@@ -51,9 +48,7 @@ class Seeder:
         self._healer = Healer(
             mirror=mirror, link=link, truth=truth, comparison=self._comparison, clock=clock
         )
-        self._after = NOBODY
-        self._turn = _Turn()
-        self._last_turn = 0
+        self._turn = Turn(clock)
         self._connections = 0
 
     async def trouble(self) -> str | None:
@@ -99,26 +94,30 @@ class Seeder:
         return await self._healer.apply(await self._truth.rows_of(mitra_ids), read_at)
 
     async def reconcile(self) -> Reconciled:
-        """Compare and heal the next part of all mitras; call it once a second."""
-        done, barred, turned = 0, [], False
-        # Each time: what was empty when the turn began may have been seeded since.
-        stride = await self._stride()
+        """Compare and heal the next part of all mitras; call it once a second.
+
+        A step that raises is taken again by the next call.
+        """
+        turn, after, done, barred = self._turn, self._turn.after, 0, []
+        turn.step()
         look = Look(self._clock.monotonic())
-        while done < stride and not turned:
+        # Each time: what was empty when the turn began may have been seeded since.
+        while done < await self._stride():
             read_at = self._clock.monotonic()
-            rows = await self._truth.rows_after(self._after, _CHUNK)
+            rows = await self._truth.rows_after(after, _CHUNK)
             await self._healer.look(look, rows, read_at)
             barred += [row.mitra_id for row in rows if row.is_barred]
             done += len(rows)
-            turned = len(rows) < _CHUNK
-            self._after = NOBODY if turned else rows[-1].mitra_id
+            after = rows[-1].mitra_id if len(rows) == _CHUNK else NOBODY
+            if after == NOBODY:
+                break
         applied = await self._healer.look_again(look)
-        self._turn.add(done, applied)
-        if turned:
-            self._last_turn = self._turn.mitras
-            _drift.set(self._turn.changed)
-            self._turn = _Turn()
-        return Reconciled(done, applied, barred, turned)
+        turn.stepped(after, done, applied)
+        return Reconciled(done, applied, barred, turned=after == NOBODY)
+
+    def rest(self) -> None:
+        """Do not reconcile here: another replica does."""
+        self._turn.rest()
 
     async def diff(self) -> list[Drift]:
         """Return where the mirror and Postgres differ; changes nothing.
@@ -144,7 +143,7 @@ class Seeder:
         Nobody counts them for that: of each the mirror holds three versions.
         """
         fields: int = await self._link.command(b"HLEN", keys.VERSIONS)
-        return max(_CHUNK, -(-max(self._last_turn, fields // 3) // _STEPS))
+        return max(_CHUNK, self._turn.stride(fields // 3))
 
     async def _alone(
         self,
@@ -276,15 +275,3 @@ class _Right:
         if await self._truth.take_seeding(self._holder, _LEASE_MS) is None:
             raise MirrorUnavailable("another replica took over the seeding")
         await self._link.command(b"PEXPIRE", keys.SEEDING, _SEEDING_LIFE_MS)
-
-
-@dataclass(slots=True)
-class _Turn:
-    """One full turn of the reconcile."""
-
-    mitras: int = 0
-    changed: int = 0
-
-    def add(self, mitras: int, applied: Applied) -> None:
-        self.mitras += mitras
-        self.changed += applied.newer + applied.healed

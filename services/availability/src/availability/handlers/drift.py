@@ -39,6 +39,10 @@ class DriftLog:
             if turn.mitras:  # a turn of nobody never looked at the mirror
                 await self._book.note_turn(seconds=took, mitras=turn.mitras, found=turn.found)
 
+    def rest(self) -> None:
+        """Forget the turn: another replica goes on, and one of ours will begin anew."""
+        self._turn = None
+
     async def reseeded(self, seeded: Seeded) -> None:
         """Note what a reseed found; never fails."""
         await self._book.note_reseed(seeded)

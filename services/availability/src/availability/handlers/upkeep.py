@@ -85,6 +85,8 @@ class Upkeep:
             if not await self._leases.hold(
                 "reconcile", holder=self._holder, seconds=_LEASE_SECONDS
             ):
+                self._seeder.rest()
+                self._drift.rest()
                 return
             step = await self._seeder.reconcile()
         except (MirrorUnavailable, Unavailable):
