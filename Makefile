@@ -32,12 +32,15 @@ install: $(VENV)/ready ## Install everything the project needs (other targets do
 
 # ---- seeing it work ----
 
-.PHONY: up demo reset status logs
+.PHONY: up down demo reset status logs
 up: $(VENV)/ready ## Start the whole system; Ctrl-C stops it, state survives in .temani
 	@$(RUN)/temani up $(ARGS)
 
 demo: $(VENV)/ready ## Watch bots live through the product; FOR=30 ends by itself, JSON=1 for machines
 	@$(RUN)/temani demo $(if $(FOR),--for $(FOR)) $(JSON) $(ARGS)
+
+down: $(VENV)/ready ## Stop the stack that runs here, from another terminal or after ARGS=--detach
+	@$(RUN)/temani down $(ARGS)
 
 reset: $(VENV)/ready ## Throw the local state away and begin anew
 	@$(RUN)/temani reset $(ARGS)
@@ -45,7 +48,7 @@ reset: $(VENV)/ready ## Throw the local state away and begin anew
 status: $(VENV)/ready ## Say what runs and where
 	@$(RUN)/temani status $(JSON)
 
-logs: $(VENV)/ready ## Show the log of one service: make logs S=pairing
+logs: $(VENV)/ready ## Say which logs there are; one: make logs S=pairing, all as they come: S=all ARGS=-f
 	@$(RUN)/temani logs $(S) $(ARGS)
 
 # ---- proving it ----

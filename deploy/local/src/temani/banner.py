@@ -30,8 +30,8 @@ def render(state: State, *, seconds: float, moved: Mapping[str, int]) -> str:
         f"    customer     any Indonesian mobile number, such as {state.customers[0]}",
         "    Mitras and customers get a code; it appears in the inbox.",
         "",
-        "  logs           make logs S=chat   (files: .temani/logs)",
-        "  stop           Ctrl-C, twice to kill",
+        f"  logs           make logs S=chat   (files: {layout.STATE / 'logs'})",
+        "  stop           Ctrl-C, twice to kill; from another terminal: make down",
         "  begin anew     make reset",
     ]
     if moved:

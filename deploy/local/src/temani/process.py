@@ -146,7 +146,8 @@ def last_lines(log: Path, count: int = 20) -> list[str]:
     with contextlib.suppress(FileNotFoundError), log.open("rb") as file:
         file.seek(0, os.SEEK_END)
         file.seek(max(0, file.tell() - 64 * 1024))
-        return file.read().decode(errors="replace").splitlines()[-count:]
+        lines = file.read().decode(errors="replace").splitlines()
+        return lines[-count:] if count else []
     return []
 
 

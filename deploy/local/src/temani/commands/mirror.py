@@ -19,7 +19,7 @@ from mirror.outcomes import Drift
 from mirror.seeding import Seeder
 from mirror.truth import Truth
 from mirror.values import Limits, MirrorRow
-from temani import running
+from temani import elsewhere, running
 from temani.commands import output
 from temani.seeding import call, operator_token
 
@@ -110,8 +110,9 @@ async def _diff(stack: running.Running) -> tuple[int, list[Drift]]:
         return truth.mitras, found
     except MirrorUnavailable as error:
         raise output.Failed(
-            f"there is no mirror to compare ({error}). Postgres answers meanwhile; "
-            "`temani status` shows whether Valkey runs, `temani mirror reseed` rebuilds the mirror"
+            f"there is no mirror at {elsewhere.shown(stack.addresses.valkey_url)} to compare "
+            f"({error}). Postgres answers meanwhile; `temani status` shows whether Valkey runs and "
+            "who misses it; once it does, `temani mirror reseed` rebuilds the mirror"
         ) from None
     except Unavailable as error:
         raise output.Failed(f"Postgres cannot answer now ({error}); try again") from None

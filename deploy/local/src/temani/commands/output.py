@@ -11,6 +11,7 @@ import asyncpg
 
 from common.migrate import MigrationError
 from temani.binaries import ProgramMissing
+from temani.elsewhere import NoServer
 from temani.operators import OperatorFailed
 from temani.seeding import SeedFailed
 from temani.servers import StartFailed
@@ -32,6 +33,7 @@ EXPECTED: tuple[type[Exception], ...] = (
     OperatorFailed,
     SeedFailed,
     StartFailed,
+    NoServer,
     ProgramMissing,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,

@@ -7,9 +7,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from temani import banner, layout, profiles, state
+from temani import banner, elsewhere, layout, profiles, state
 from temani.commands import output
 from temani.places import Options
 from temani.stack import Stack
@@ -30,9 +31,24 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         type=_replicas,
         help="run a service several times, e.g. --replicas pairing=2",
     )
-    up.add_argument("--postgres-url", help="use this Postgres (an administrator's address)")
-    up.add_argument("--valkey-url", help="use this Valkey instead of starting one")
-    up.add_argument("--nats-url", help="use this NATS instead of starting one")
+    up.add_argument(
+        "--postgres-url",
+        metavar="URL",
+        type=_address("--postgres-url"),
+        help="use this Postgres (an administrator's address)",
+    )
+    up.add_argument(
+        "--valkey-url",
+        metavar="URL",
+        type=_address("--valkey-url"),
+        help="use this Valkey instead of starting one",
+    )
+    up.add_argument(
+        "--nats-url",
+        metavar="URL",
+        type=_address("--nats-url"),
+        help="use this NATS instead of starting one",
+    )
     up.add_argument("--no-seed", action="store_true", help="create no people and prices")
     up.add_argument("--detach", action="store_true", help="return when it runs; stop: temani down")
     up.set_defaults(run=run)
@@ -44,7 +60,17 @@ def run(args: argparse.Namespace) -> int:
     """Run `temani up`."""
     if args.detach:
         return _detach(args)
-    options = Options(
+    options = _options(args)
+    try:
+        with state.only_one():
+            return asyncio.run(_live(args, options))
+    except state.AlreadyRunning as error:
+        output.complain(str(error))
+        return output.NOT_NOW
+
+
+def _options(args: argparse.Namespace) -> Options:
+    return Options(
         profile=args.profile,
         replicas=dict(args.replicas),
         postgres_url=args.postgres_url,
@@ -52,12 +78,6 @@ def run(args: argparse.Namespace) -> int:
         nats_url=args.nats_url,
         seed=not args.no_seed,
     )
-    try:
-        with state.only_one():
-            return asyncio.run(_live(args, options))
-    except state.AlreadyRunning as error:
-        output.complain(str(error))
-        return output.NOT_NOW
 
 
 def run_down(args: argparse.Namespace) -> int:
@@ -76,6 +96,7 @@ def run_down(args: argparse.Namespace) -> int:
 async def _live(args: argparse.Namespace, options: Options) -> int:
     began = time.monotonic()
     say = output.complain if args.json else print
+    await elsewhere.look(options)
     stack = Stack(options, say=say)
     orders = _Orders(say)
     say(f"starting Temani in {options.folder} …")
@@ -151,6 +172,7 @@ class _Orders:
 def _detach(args: argparse.Namespace) -> int:
     if state.is_running():
         state.refuse_second()
+    asyncio.run(elsewhere.look(_options(args)))  # told here rather than in a log
     layout.STATE.mkdir(exist_ok=True)
     log = layout.STATE / "launcher.log"
     command = [sys.executable, "-m", "temani", *_without_detach(sys.argv[1:])]
@@ -181,6 +203,18 @@ def _without_detach(arguments: list[str]) -> list[str]:
 
 def _end(log: Path) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-60:])
+
+
+def _address(option: str) -> Callable[[str], str]:
+    """Return what checks an option's address as far as one can without asking anybody."""
+
+    def check(text: str) -> str:
+        try:
+            return elsewhere.fit(option, text)
+        except elsewhere.NoServer as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return check
 
 
 def _replicas(text: str) -> tuple[str, int]:

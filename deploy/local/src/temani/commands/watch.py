@@ -1,19 +1,15 @@
-"""temani status, temani logs: look at the stack that runs here."""
+"""temani status: look at the stack that runs here."""
 
 import argparse
 import json
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from temani import layout, state
 from temani.commands import output
-from temani.process import last_lines
 
-_POLL_SECONDS = 0.2
 _TIMEOUT_SECONDS = 2
 
 
@@ -21,11 +17,6 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     """Describe the commands."""
     status = commands.add_parser("status", help="what runs, where, and how it feels")
     status.set_defaults(run=run_status)
-    logs = commands.add_parser("logs", help="the logs of one process or of all")
-    logs.add_argument("service", nargs="?", help="a process as named by `temani status`")
-    logs.add_argument("-f", "--follow", action="store_true", help="stay and print what comes")
-    logs.add_argument("-n", "--lines", type=int, default=40, help="how many old lines to print")
-    logs.set_defaults(run=run_logs)
 
 
 def run_status(args: argparse.Namespace) -> int:
@@ -36,24 +27,6 @@ def run_status(args: argparse.Namespace) -> int:
     value = {**now.as_json(), "parts": parts, "healthy": healthy}
     output.tell(args, value, lambda: _status_text(now, parts))
     return output.OK if healthy else output.FAILED
-
-
-def run_logs(args: argparse.Namespace) -> int:
-    """Run `temani logs`."""
-    folder = layout.STATE / "logs"
-    files = {path.stem: path for path in sorted(folder.glob("*.log"))}
-    if args.service is not None:
-        if args.service not in files:
-            known = ", ".join(files) or "none yet"
-            raise output.Failed(f"there is no log of {args.service!r}; there are: {known}")
-        files = {args.service: files[args.service]}
-    for name, path in files.items():
-        for line in last_lines(path, args.lines):
-            _print(args, name, line, alone=len(files) == 1)
-    if args.follow:
-        for name, line in _follow(files):
-            _print(args, name, line, alone=len(files) == 1)
-    return output.OK
 
 
 def _look(name: str, part: state.Part) -> dict[str, Any]:
@@ -99,25 +72,3 @@ def _status_text(now: state.State, parts: dict[str, dict[str, Any]]) -> str:
     title = f"profile {now.profile}, since {now.started_at}"
     gone = f"\ngave up on: {', '.join(now.failed)}" if now.failed else ""
     return f"{title}\n{output.table(rows)}{gone}"
-
-
-def _print(args: argparse.Namespace, name: str, line: str, *, alone: bool) -> None:
-    if args.json:
-        print(json.dumps({"process": name, "line": line}), flush=True)
-    else:
-        print(line if alone else f"{name:<14}│ {line}", flush=True)
-
-
-def _follow(files: dict[str, Path]) -> Iterator[tuple[str, str]]:
-    places = {name: path.stat().st_size for name, path in files.items()}
-    rest = dict.fromkeys(files, b"")
-    while True:
-        for name, path in files.items():
-            with path.open("rb") as file:
-                file.seek(places[name])
-                fresh = file.read()
-            places[name] += len(fresh)
-            *lines, rest[name] = (rest[name] + fresh).split(b"\n")
-            for line in lines:
-                yield name, line.decode(errors="replace")
-        time.sleep(_POLL_SECONDS)
