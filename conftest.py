@@ -22,7 +22,7 @@ if os.environ.get("EVENT_LOOP") == "uvloop":
 # The longest first: the runs with faults, then everything that shares one running stack.
 FAULTS = "tests/chaos/"
 ON_THE_STACK = ("tests/e2e/", "tests/contract/test_fuzz.py", "tests/browser/")
-ON_THE_FLEET = ("tests/chaos/test_recovery.py", "tests/chaos/test_valkey.py")
+ON_THE_FLEET = tuple(f"tests/chaos/test_{name}.py" for name in ("fence", "recovery", "valkey"))
 
 
 class ByFile(LoadScopeScheduling):

@@ -10,6 +10,8 @@ from unittest.mock import patch
 import pytest
 from tests.chaos.drill import Drill
 from tests.chaos.fleet import BEAT_SECONDS, CHAT, PAIRING, Fleet, living
+from tests.clocked import ClockedValkey, libfaketime
+from tests.debian import NotFetched
 from tests.e2e.stack import launch
 
 from temani.servers import Nats, Postgres, Valkey
@@ -21,6 +23,7 @@ HASTY = {
     "FRESH_LIMIT_SECONDS": "5.7",
     "AUTO_OFFLINE_SECONDS": "6.1",
     "MITRA_AUTO_OFFLINE_SWEEP_SECONDS": "0.5",
+    "LEASE_SECONDS": "2",
 }
 
 
@@ -34,8 +37,17 @@ async def drill(scratch: Path) -> AsyncIterator[Drill]:
 @pytest.fixture(scope="session")
 async def hasty(scratch: Path) -> AsyncIterator[Drill]:
     """The same with the shortest limits there may be."""
-    async with running(scratch / "hasty", HASTY) as one:
+    home = scratch / "hasty"
+    async with running(home, HASTY, await _clocked(home / "valkey")) as one:
         yield one
+
+
+async def _clocked(folder: Path) -> Valkey:
+    """A Valkey whose clock may be turned, where that can be had."""
+    try:
+        return ClockedValkey(folder, await asyncio.to_thread(libfaketime))
+    except NotFetched:
+        return Valkey(folder)
 
 
 @pytest.fixture(scope="session")
@@ -46,13 +58,12 @@ async def fleet(hasty: Drill) -> AsyncIterator[Fleet]:
 
 
 @contextlib.asynccontextmanager
-async def running(home: Path, settings: Mapping[str, str] | None = None) -> AsyncIterator[Drill]:
+async def running(
+    home: Path, settings: Mapping[str, str] | None = None, valkey: Valkey | None = None
+) -> AsyncIterator[Drill]:
     """Run a stack over servers of its own, with settings beside those of its profile."""
-    postgres, valkey, nats = (
-        Postgres(home / "postgres"),
-        Valkey(home / "valkey"),
-        Nats(home / "nats"),
-    )
+    postgres, nats = Postgres(home / "postgres"), Nats(home / "nats")
+    valkey = valkey or Valkey(home / "valkey")
     await asyncio.gather(postgres.start(), valkey.start(), nats.start())
     # Only while it starts: a process takes its environment along, and other tests have their own.
     with patch.dict(os.environ, settings or {}):
@@ -63,7 +74,7 @@ async def running(home: Path, settings: Mapping[str, str] | None = None) -> Asyn
             valkey_url=valkey.url,
             nats_url=nats.url,
         )
-    one = Drill(stack, postgres, valkey, nats)
+    one = Drill(stack, postgres, valkey, nats, settings or {})
     yield one
     await stack.launched.stop()
     # Not `servers`: a test may have let another one take over.

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import asyncpg
 import valkey.asyncio as valkey_client
+from prometheus_client.parser import text_string_to_metric_families
 from tests.chaos.drill import Drill
 from tests.chaos.fleet import Fleet, LiveMitra
 from tests.e2e.person import Person, Where
@@ -60,6 +61,15 @@ async def seen(drill: Drill, service: str, dependency: str, *, up: bool) -> bool
     async with Person.at(client) as somebody, somebody.http.get(f"{url}/statusz") as answer:
         status: dict[str, Any] = await answer.json()
     return bool(status["dependencies"][dependency]["up"]) is up
+
+
+async def counted(drill: Drill, service: str, metric: str, labels: dict[str, str]) -> float:
+    """Return what a service's metrics say of one counter; 0 before its first event."""
+    url = drill.stack.state.replicas[service][0]
+    async with Person.at(Where(url, url)) as somebody, somebody.http.get(f"{url}/metrics") as page:
+        families = text_string_to_metric_families(await page.text())
+    samples = (sample for family in families for sample in family.samples)
+    return sum(one.value for one in samples if (one.name, one.labels) == (metric, labels))
 
 
 async def finds_somebody(drill: Drill, fleet: Fleet) -> None:

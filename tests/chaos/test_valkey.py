@@ -12,11 +12,13 @@ import pytest
 from tests.chaos.drill import Drill
 from tests.chaos.fleet import Fleet
 from tests.chaos.looking import available, finds_somebody, mirror, taken_offline
+from tests.clocked import ClockedValkey
 
 from common.testing.waiting import eventually
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(90)]
 
+MINUTES = 7 * 60
 MIRROR_KEYS = ("online", "available", "deactivated", "load", "versions", "seed")
 
 
@@ -67,9 +69,26 @@ async def lose_each_key(drill: Drill) -> None:
             await asyncio.sleep(0.3)
 
 
+async def turn_valkeys_clock(drill: Drill) -> None:
+    """Its clock jumps seven minutes ahead, and back to the right time."""
+    if not isinstance(drill.valkey, ClockedValkey):
+        pytest.skip("no libfaketime, so nobody can turn a clock")
+    for seconds in (MINUTES, 0):
+        await drill.valkey.turn(seconds)
+        await asyncio.sleep(2)  # four passes of auto-offline
+
+
 @pytest.mark.req("AV-07", "AV-08", "AV-09", "AV-11", "SW-01")
 @pytest.mark.parametrize(
-    "fault", [kill_valkey, freeze_valkey, empty_valkey, evict_from_valkey, lose_each_key]
+    "fault",
+    [
+        kill_valkey,
+        freeze_valkey,
+        empty_valkey,
+        evict_from_valkey,
+        lose_each_key,
+        turn_valkeys_clock,
+    ],
 )
 async def test_nobody_is_told_that_nobody_is_there(
     hasty: Drill, fleet: Fleet, fault: Callable[[Drill], Awaitable[None]]
