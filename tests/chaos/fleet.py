@@ -31,6 +31,7 @@ class LiveMitra:
     way: str
     beats: int = 0
     offers: int = 0
+    broken: int = 0  # calls that failed, sockets that closed
     told_offline: list[float] = field(default_factory=list)
     _task: asyncio.Task[None] | None = None
 
@@ -55,6 +56,7 @@ class LiveMitra:
         while True:
             with contextlib.suppress(*_AWAY, Refused):
                 await life()
+            self.broken += 1
             await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _call(self) -> None:

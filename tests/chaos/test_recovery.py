@@ -26,6 +26,12 @@ pytestmark = [pytest.mark.fault, pytest.mark.timeout(90)]
 NATS_AWAY_SECONDS = 3 * 6.1
 # Longer than anybody may be silent (6.1 s), and a silence of everybody (10 s) in its own right.
 EDGE_AWAY_SECONDS = 10.5
+# Longer than anybody may be silent.
+POSTGRES_FROZEN_SECONDS = 6.5
+OLDEST_BEAT = """
+    SELECT extract(epoch FROM max(clock_timestamp() - last_heartbeat_at))
+    FROM availability.mitra_status WHERE mitra_id = ANY ($1::uuid[])
+"""
 
 
 @pytest.mark.req("AV-04", "SW-01", "AV-05")
@@ -54,6 +60,40 @@ async def test_nats_away_for_three_limits_takes_nobody_offline(hasty: Drill, fle
 
     assert (watch.wrong, watch.refused) == ([], {})
     assert fleet.words() == {}
+
+
+@pytest.mark.req("AV-03", "AV-04", "SW-01")
+async def test_a_frozen_postgres_costs_nobody_a_beat(hasty: Drill, fleet: Fleet) -> None:
+    """It hangs for longer than anybody may be silent: no call fails, no socket closes.
+
+    Thawed, its copy of every beat is too old at first; what the mirror heard is written down.
+    """
+    await eventually(lambda: available(fleet, fleet.mitras), timeout=10)
+    fleet.forget_words()
+    before = await taken_offline(hasty)
+    hasty.postgres.freeze()
+    try:
+        noted = {one.mitra_id: (one.beats, one.broken) for one in fleet.mitras}
+        async with fleet.watch.looking() as watch:
+            await asyncio.sleep(POSTGRES_FROZEN_SECONDS)
+        lived = {one.mitra_id: (one.beats, one.broken) for one in fleet.mitras}
+    finally:
+        hasty.postgres.thaw()
+
+    for mitra_id, (beats, broken) in noted.items():
+        assert lived[mitra_id][0] >= beats + 5
+        assert lived[mitra_id][1] == broken
+    assert (watch.wrong, watch.refused) == ([], {})
+
+    async def written_down() -> bool:
+        async with truth(hasty) as postgres:
+            oldest = await postgres.fetchval(OLDEST_BEAT, [one.mitra_id for one in fleet.mitras])
+        return float(oldest) < POSTGRES_FROZEN_SECONDS / 2
+
+    await eventually(written_down, timeout=10)
+    assert await available(fleet, fleet.mitras)
+    assert fleet.words() == {}
+    assert await taken_offline(hasty) == before
 
 
 async def lose_the_edge(drill: Drill, _fleet: Fleet, _folder: Path) -> set[str]:
