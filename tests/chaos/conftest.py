@@ -26,6 +26,9 @@ HASTY = {
     "LEASE_SECONDS": "2",
 }
 
+# Processes are killed, the machine is not: what was written is there after a crash.
+_QUICK = {"fsync": "off", "full_page_writes": "off"}
+
 
 @pytest.fixture(scope="session")
 async def drill(scratch: Path) -> AsyncIterator[Drill]:
@@ -62,7 +65,7 @@ async def running(
     home: Path, settings: Mapping[str, str] | None = None, valkey: Valkey | None = None
 ) -> AsyncIterator[Drill]:
     """Run a stack over servers of its own, with settings beside those of its profile."""
-    postgres, nats = Postgres(home / "postgres"), Nats(home / "nats")
+    postgres, nats = Postgres(home / "postgres", settings=_QUICK), Nats(home / "nats")
     valkey = valkey or Valkey(home / "valkey")
     await asyncio.gather(postgres.start(), valkey.start(), nats.start())
     # Only while it starts: a process takes its environment along, and other tests have their own.
@@ -76,7 +79,6 @@ async def running(
         )
     one = Drill(stack, postgres, valkey, nats, settings or {})
     yield one
-    await stack.launched.stop()
-    # Not `servers`: a test may have let another one take over.
-    for server in (one.nats, one.valkey, one.postgres):
-        await server.stop()
+    await stack.launched.kill()
+    # By `one`: a test may have let another server take over.
+    await asyncio.gather(one.nats.kill(), one.valkey.kill(), one.postgres.kill())

@@ -6,10 +6,8 @@ import pytest
 from tests.chaos.drill import Drill
 from tests.chaos.fleet import Fleet, LiveMitra, sign_in_mitra
 from tests.chaos.late import MARK_OFFLINE, REPLICA, late_sweeper
-from tests.chaos.looking import available, counted, taken_offline, truth
+from tests.chaos.looking import available, counted, eventually, taken_offline, truth
 from tests.e2e.person import Person
-
-from common.testing.waiting import eventually
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(90)]
 

@@ -11,10 +11,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 from tests.chaos.drill import Drill
 from tests.chaos.fleet import Fleet
-from tests.chaos.looking import available, finds_somebody, mirror, taken_offline
+from tests.chaos.looking import available, eventually, finds_somebody, mirror, taken_offline
 from tests.clocked import ClockedValkey
-
-from common.testing.waiting import eventually
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(90)]
 
