@@ -204,6 +204,38 @@ async def test_a_slot_survives_a_change_of_holder(db: Database) -> None:
     assert 0 < again.next_in <= 3600
 
 
+@pytest.mark.req("SW-06")
+async def test_a_longer_cadence_counts_from_now_on(db: Database) -> None:
+    """Slots of a longer cadence have lower numbers: the sweep goes on, once in each."""
+    leases, shard = LeaseStore(db), Shard("sweep_0", 0)
+    lease = await taken(leases, shard, seconds=60)
+    (before,) = await leases.fire("a", {lease: 1800.0})
+    (after,) = await leases.fire("a", {lease: 3600.0})
+    (again,) = await leases.fire("a", {lease: 3600.0})
+
+    assert before.turn is not None
+    assert after.turn is not None
+    assert again.turn is None
+
+
+@pytest.mark.req("SW-05")
+@pytest.mark.parametrize(("ahead", "fires"), [(1, False), (500, True)])
+async def test_a_clock_that_went_back_stops_no_sweep(
+    db: Database,
+    ahead: int,
+    fires: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    """By minutes: nobody waits until they have come again. By a moment: no slot comes twice."""
+    leases, shard = LeaseStore(db), Shard("sweep_0", 0)
+    lease = await taken(leases, shard, seconds=60)
+    await leases.fire("a", {lease: 3600.0})
+    async with db.connection() as connection:
+        await connection.execute("UPDATE leases SET last_fired_slot = last_fired_slot + $1", ahead)
+    (asked,) = await leases.fire("a", {lease: 3600.0})
+
+    assert (asked.turn is not None) == fires
+
+
 @pytest.mark.req("SW-05")
 async def test_a_late_holder_cannot_fire(db: Database) -> None:
     """A lease that ran out fires nothing, even before anybody else took it."""

@@ -69,7 +69,8 @@ fired AS (
     WHERE leases.sweep = mine.sweep AND leases.shard = mine.shard
       AND leases.fence = mine.fence AND leases.holder = $1
       AND leases.expires_at > clock_timestamp()
-      AND leases.last_fired_slot < mine.slot
+      -- Further back than one slot is another cadence, or a clock that went back: nobody waits.
+      AND (leases.last_fired_slot < mine.slot OR leases.last_fired_slot > mine.slot + 1)
     RETURNING leases.sweep, leases.shard, leases.last_fired_slot
 )
 SELECT mine.sweep, mine.shard, mine.fence, mine.next_in, fired.last_fired_slot AS slot
