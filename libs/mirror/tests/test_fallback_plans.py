@@ -14,7 +14,8 @@ import pytest
 from tests.support import Databases
 
 ONLINE, OFFLINE = 10_000, 10_000
-FRESH_MS = 45_000
+# Nobody goes stale while a slow machine makes its plans.
+FRESH_MS = 3_600_000
 
 _PEOPLE = """
 INSERT INTO auth.mitras (mitra_id, phone, display_name, created_at, created_by)
@@ -129,10 +130,9 @@ async def explained(many: str) -> AsyncIterator[Explained]:
     connection = await asyncpg.connect(many)
     changes = connection.transaction()
     await changes.start()
-    # Time stands still in a transaction; everybody beat just now.
+    # Everybody beat just now.
     await connection.execute(
-        "UPDATE availability.mitra_status"
-        " SET last_heartbeat_at = clock_timestamp() + interval '1 h' WHERE is_online"
+        "UPDATE availability.mitra_status SET last_heartbeat_at = clock_timestamp() WHERE is_online"
     )
     session = Explained(connection)
     await session.begin()

@@ -3,7 +3,10 @@ SELECT d.display_name, d.is_active, d.changed_at AS active_since,
        coalesce(s.is_online, false) AS is_online,
        CASE WHEN s.is_online THEN s.went_online_at
             WHEN s.offline_reason IS NOT NULL THEN s.changed_at END AS online_since,
-       s.went_online_at, s.offline_reason, s.last_heartbeat_at,
+       s.went_online_at, s.offline_reason,
+       -- What lies ahead is from before a jump of the clock, and no sign of life.
+       CASE WHEN s.last_heartbeat_at <= clock_timestamp() + interval '5 seconds'
+            THEN s.last_heartbeat_at END AS last_heartbeat_at,
        l.load, l.capacity, l.changed_at AS load_since,
        s.mitra_id IS NOT NULL AS was_here, clock_timestamp() AS now
 FROM auth.mitra_directory_v2(ARRAY[$1::uuid]) AS d

@@ -17,6 +17,7 @@ RETURNING highest;
 -- serve(gap_seconds) — a replica is there to bring beats to; after a gap of all of them, anew
 UPDATE serving
 SET since = CASE WHEN seen_at < clock_timestamp() - $1 * interval '1 second'
+                   OR since > clock_timestamp()  -- it went back
                  THEN clock_timestamp() ELSE since END,
     seen_at = clock_timestamp();
 

@@ -18,7 +18,7 @@ RETURNING version, went_online_at;
 
 -- stay_online(mitra, login) — going online again counts as a beat, and from this login on
 UPDATE mitra_status
-SET last_heartbeat_at = greatest(last_heartbeat_at, clock_timestamp()), online_login_id = $2
+SET last_heartbeat_at = clock_timestamp(), online_login_id = $2
 WHERE mitra_id = $1 AND is_online;
 
 -- open_interval(mitra, started_at) — her time online starts
