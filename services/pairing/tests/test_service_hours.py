@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import cast
 
 import pytest
+from prometheus_client import REGISTRY
 from services.pairing.tests.site import Site, serving
 from services.pairing.tests.test_app import first_offer
 from services.pairing.tests.world import World
@@ -79,6 +80,32 @@ async def test_a_new_request_is_refused_until_it_opens(
 
         assert await eventually(taken, timeout=5)
         assert datetime.now(UTC) >= opens_at
+
+
+def refused(reason: str) -> float:
+    """Return how many requests this process refused because the service was closed."""
+    name = "pairing_requests_refused_closed_total"
+    return REGISTRY.get_sample_value(name, {"reason": reason}) or 0.0
+
+
+@pytest.mark.req("AV-16")
+@pytest.mark.parametrize("reason", ["switch", "hours"])
+async def test_refusals_are_counted_by_their_reason(world: World, reason: str) -> None:
+    """The metric tells the switch from the hours; a repeated refusal counts again."""
+    async with serving(world) as site:
+        if reason == "switch":
+            await world.close_service()
+        else:
+            await world.close_by_hours()
+        before, customer = refused(reason), await site.person("customer")
+
+        for _ in range(2):
+            _, problem = await site.ask(customer)
+            assert (problem["code"], problem["why"]) == ("service_closed", reason)
+
+        assert refused(reason) == before + 2
+        async with site.client.get(f"{site.url}/metrics") as answer:
+            assert f'refused_closed_total{{reason="{reason}"}}' in await answer.text()
 
 
 @pytest.mark.req("AV-16")

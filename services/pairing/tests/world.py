@@ -143,6 +143,18 @@ class World:
         """Turn the maintenance switch on, as an operator would."""
         await self._switch(on=True, until=opens_at)
 
+    async def close_by_hours(self) -> None:
+        """Set hours that neither today nor tomorrow has any of."""
+        await self.admin.execute(
+            "INSERT INTO availability.service_versions (version, time_zone, weekly, exceptions,"
+            " maintenance_on, maintenance_until, what, changed_by)"
+            " SELECT max(version) + 1, 'UTC', jsonb_build_array(jsonb_build_object('day',"
+            " extract(isodow FROM now() AT TIME ZONE 'UTC' + interval '3 days')::int,"
+            " 'opens', '08:00', 'closes', '09:00')), '[]', false, NULL, 'hours', $1"
+            " FROM availability.service_versions",
+            new_id(),
+        )
+
     async def open_service(self) -> None:
         """Turn the maintenance switch off."""
         await self._switch(on=False, until=None)

@@ -13,6 +13,7 @@ from aiohttp import web
 from temani.demo.display import render_summary
 from temani.demo.history import History, read
 from temani.demo.numbers import REQUIRED_PATHS, Numbers, Summary
+from temani.demo.opening import ServiceClosed, need_open
 from temani.demo.phone import LoggedOut, Phone, Refused, Tokens, Unreachable
 from temani.demo.scenes import SCENE_OF, Deck
 from temani.demo.world import Span, World
@@ -151,6 +152,44 @@ async def test_a_server_error_is_remembered(gateway: tuple[Gateway, str], phone:
         await phone.call("GET", path)
 
     assert dict(phone.world.numbers.surprises) == {"500 from GET /api/x/{id}/y": 1}
+
+
+@pytest.mark.req("AV-16")
+@pytest.mark.parametrize(
+    ("now", "words"),
+    [
+        (
+            {"why": "switch", "note": "New servers", "opens_at": None},
+            ["maintenance switch is on (note: 'New servers')", "nobody planned", "'Open again'"],
+        ),
+        (
+            {"why": "hours", "note": None, "opens_at": "2027-01-04T01:00:00Z"},
+            ["outside of the service hours", "it opens at 2027-01-04", "'Edit hours'"],
+        ),
+    ],
+)
+async def test_a_demo_of_a_closed_service_says_so(
+    gateway: tuple[Gateway, str], phone: Phone, now: dict[str, object], words: list[str]
+) -> None:
+    """Why, until when, and where it is opened, before anybody is hired."""
+    gateway[0].script += [says(200, {"now": {"is_open": False, **now}})]
+
+    with pytest.raises(ServiceClosed) as told:
+        await need_open(phone)
+
+    assert not [each for each in words if each not in str(told.value)]
+    assert f"{gateway[1]}/control/" in str(told.value)
+
+
+async def test_a_demo_of_an_open_service_goes_on(
+    gateway: tuple[Gateway, str], phone: Phone
+) -> None:
+    """It asked once."""
+    gateway[0].script += [says(200, {"now": {"is_open": True}})]
+
+    await need_open(phone)
+
+    assert gateway[0].asked[0].path == "/api/control/availability/service-hours"
 
 
 def test_history_survives_a_crash(tmp_path: Path) -> None:

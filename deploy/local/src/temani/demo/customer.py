@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
+from temani.demo import opening
 from temani.demo.conversation import Conversation
 from temani.demo.link import Link
 from temani.demo.phone import Phone, Refused, Unreachable
@@ -116,6 +117,10 @@ class Customer:
             self._world.deck.again(scene.name)
             if refused.code == "request_open":
                 await self._drop_old_request()
+            if refused.code == "service_closed":
+                self._world.numbers.count(opening.REFUSED)
+                self._world.numbers.surprise(opening.WHILE_IT_RAN)
+                await self._world.think(0.5, 1.5)
             return None
         except Unreachable:
             entry.info("unreachable")

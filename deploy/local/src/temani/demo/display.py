@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from temani.demo.numbers import PATHS, REQUIRED_PATHS, Summary
+from temani.demo.opening import REFUSED
 from temani.demo.oracle import INVARIANTS
 from temani.demo.run import Run
 
@@ -52,7 +53,8 @@ class PlainDisplay:
             f"completed {numbers.counts['sessions_completed']:>4}  "
             f"messages {numbers.counts['messages']:>5}  "
             f"events/s {numbers.events_per_second():>5.0f}  "
-            f"paths {len(numbers.paths)}/{len(PATHS)}  violations {len(run.quick.texts)}",
+            f"paths {len(numbers.paths)}/{len(PATHS)}  violations {len(run.quick.texts)}"
+            f"{_closed(run)}",
             file=self._out,
             flush=True,
         )
@@ -81,6 +83,11 @@ class LiveDisplay:
         self._live.update(Group(_headline(run), _people(run), _paths(run), _waits(run)))
 
 
+def _closed(run: Run) -> str:
+    refused = run.world.numbers.counts[REFUSED]
+    return f"  refused while closed {refused}" if refused else ""
+
+
 def _states(run: Run) -> Counter[str]:
     return Counter(run.world.states.values())
 
@@ -94,6 +101,7 @@ def _headline(run: Run) -> Text:
     text.append(
         "invariants hold" if not bad else f"{bad} violations", style="green" if not bad else "red"
     )
+    text.append(_closed(run), style="yellow")
     return text
 
 

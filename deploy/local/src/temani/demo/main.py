@@ -11,10 +11,12 @@ from pathlib import Path
 
 from rich.console import Console
 
+from common import log
 from common.migrate import MigrationError
 from temani import layout, state
 from temani.demo.display import LiveDisplay, PlainDisplay, render_summary
 from temani.demo.numbers import Summary
+from temani.demo.opening import ServiceClosed
 from temani.demo.run import run_demo
 from temani.operators import OperatorFailed
 from temani.seeding import SeedFailed
@@ -45,6 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Run the demo; 0 when every path was walked and every invariant held."""
+    log.configure(
+        "temani", level="error", fmt="console"
+    )  # else the oracle's look at Valkey is told
     return asyncio.run(_perform(args))
 
 
@@ -54,6 +59,9 @@ async def _perform(args: argparse.Namespace) -> int:
         return await _with_stack(args, stop)
     except state.AlreadyRunning as error:
         _complain(str(error))
+        return NOT_NOW
+    except ServiceClosed as closed:
+        _complain(f"✗ {closed}")
         return NOT_NOW
     except (*EXPECTED, BaseExceptionGroup) as failed:
         causes = _causes(failed)

@@ -19,6 +19,7 @@ from temani.demo.customer import Customer
 from temani.demo.history import History
 from temani.demo.mitra import Mitra
 from temani.demo.numbers import Numbers, Summary
+from temani.demo.opening import need_open
 from temani.demo.operator import Operator
 from temani.demo.orders import fetch_orders
 from temani.demo.phone import LoggedOut, Refused, Unreachable
@@ -78,6 +79,7 @@ async def run_demo(
     """Run bots against a running stack for `seconds` (None: until `stop`), then check everything.
 
     `on_tick(elapsed, world)` is called twice a second; fault tests kill and freeze processes in it.
+    Raises ServiceClosed before anybody is hired.
     """
     seed = random.SystemRandom().randrange(1 << 32) if seed is None else seed
     numbers = Numbers()
@@ -133,6 +135,7 @@ class _Company:
         operator = self._operator()
         async with operator.phone:
             await operator.sign_in()
+            await need_open(operator.phone)
             await self._hire(operator)
             crew = [asyncio.ensure_future(_revive(self._world, one.live)) for one in self._mitras]
             operating = asyncio.ensure_future(_revive(self._world, operator.live))

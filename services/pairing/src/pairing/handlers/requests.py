@@ -25,6 +25,13 @@ from pairing.views.shapes import ControlRequestView, RequestRecordView, RequestV
 _log = get_logger("requests")
 _opened = Counter("pairing_requests_opened_total", "Requests that customers opened")
 _cancelled = Counter("pairing_requests_cancelled_total", "Requests that customers gave up")
+_refused = Counter(
+    "pairing_requests_refused_closed_total",
+    "New requests refused while the service was closed, by switch or hours",
+    ["reason"],
+)
+for _reason in ("switch", "hours"):
+    _refused.labels(_reason)  # a rate needs the zero before the first one
 
 
 class Requests:
@@ -76,9 +83,13 @@ class Requests:
     async def _open(
         self, wish: Wish, tier: Tier, key: IdempotencyKey | None
     ) -> PairingRequest | None:
-        return await self._store.open_request(
-            wish, tier=tier, wait_seconds=self._settings.request_wait_seconds, key=key
-        )
+        try:
+            return await self._store.open_request(
+                wish, tier=tier, wait_seconds=self._settings.request_wait_seconds, key=key
+            )
+        except errors.ServiceClosed as closed:
+            _refused.labels(closed.why or "unknown").inc()
+            raise
 
     async def _end_overdue(self, customer_id: UUID) -> bool:
         """End the customer's search if its wait is over and nobody has swept it yet."""
