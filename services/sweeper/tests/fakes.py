@@ -39,6 +39,9 @@ class NoMeter:
     def braked(self, sweep: str, *, on: bool) -> None:
         """Count nothing."""
 
+    def gone(self, sweep: str) -> None:
+        """Count nothing."""
+
 
 class NoRuns:
     """Keeps nothing."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from pydantic import ValidationError
 from services.sweeper.tests.fakes import NoMeter
 
@@ -16,6 +17,8 @@ from sweeper.domain import Asked, Lease, Plan, Shard, Swept, Turn
 from sweeper.errors import LeaseLost
 from sweeper.handlers.driving import Driver
 from sweeper.jobs import PAUSE_WITHOUT_POSTGRES, PatientWithPostgres
+from sweeper.ports import Meter
+from sweeper.providers.meter import PrometheusMeter
 from sweeper.settings import Settings
 
 
@@ -73,7 +76,7 @@ class Told:
 class Stage:
     """A driver on a clock of its own; its passes run when the test says so."""
 
-    def __init__(self, *, shards: int = 1) -> None:
+    def __init__(self, *, shards: int = 1, meter: Meter | None = None) -> None:
         self.clock = FakeClock()
         self.leases = FakeLeases()
         self.told = Told()
@@ -86,7 +89,7 @@ class Stage:
             sweeps={"sweep": self._sweep},
             leases=self.leases,
             runs=self.told,
-            meter=NoMeter(),
+            meter=meter or NoMeter(),
             clock=self.clock,
             spawn=lambda work, _name: self.passes.append(work),
             lease_seconds=5,
@@ -159,6 +162,25 @@ async def test_what_was_taken_over_is_dropped() -> None:
     await stage.step()
 
     assert stage.driver.holds() == frozenset()
+
+
+@pytest.mark.req("SW-01")
+@pytest.mark.parametrize("taken_over", [True, False])
+async def test_a_brake_is_shown_by_whoever_drives(
+    taken_over: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    """An alert of a replica that drives no more would stay for ever."""
+    meter = PrometheusMeter()
+    stage = Stage(meter=meter)
+    await stage.step()
+    meter.braked("sweep", on=True)
+    assert REGISTRY.get_sample_value("sweep_brake_on", {"sweep": "sweep"}) == 1
+    stage.leases.taken_over, stage.leases.alive = taken_over, 2
+    stage.driver._plan = Plan(cadences={"sweep": 10.0}, shards={"sweep": int(taken_over)})
+    await stage.driver.keep()
+
+    assert stage.driver.holds() == frozenset()
+    assert REGISTRY.get_sample_value("sweep_brake_on", {"sweep": "sweep"}) is None
 
 
 @pytest.mark.req("SW-05")

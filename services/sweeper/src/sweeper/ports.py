@@ -140,3 +140,7 @@ class Meter(Protocol):
     def braked(self, sweep: str, *, on: bool) -> None:
         """Show whether the brake of a sweep is on."""
         ...
+
+    def gone(self, sweep: str) -> None:
+        """Show nothing more of a brake that another replica looks after now."""
+        ...

@@ -98,6 +98,7 @@ class Driver:
         for shard in surplus(self._held, share=share, busy=busy):
             lease = self._held.pop(shard).lease
             self._ledgers.pop(lease, None)
+            self._meter.gone(shard.sweep)
             await self._leases.release(self._holder, [lease])
 
     async def _take(self, share: int) -> None:
@@ -120,6 +121,7 @@ class Driver:
     def _drop(self, lease: Lease) -> None:
         self._held.pop(lease.shard, None)
         self._ledgers.pop(lease, None)
+        self._meter.gone(lease.shard.sweep)
         log.warning(
             "lease_lost", sweep=lease.shard.sweep, shard=lease.shard.number, fence=lease.fence
         )

@@ -42,3 +42,7 @@ class PrometheusMeter:
     def braked(self, sweep: str, *, on: bool) -> None:
         """Show whether the brake of a sweep is on."""
         _BRAKE.labels(sweep).set(1 if on else 0)
+
+    def gone(self, sweep: str) -> None:
+        """Show nothing more of a brake that another replica looks after now."""
+        _BRAKE.remove(sweep)
