@@ -32,10 +32,8 @@ class Store(Protocol):
         """Set her offline and tell it; None for a mitra who was never here."""
         ...
 
-    async def leave(
-        self, mitra_id: UUID, *, login_id: UUID, event_id: UUID, ended_at: datetime
-    ) -> Change | None:
-        """Set her offline if this login, ended then, is the one she is online by; once an event."""
+    async def leave(self, mitra_id: UUID, *, login_id: UUID, event_id: UUID) -> Change | None:
+        """Set her offline if this login, which has ended, is the one she is online by."""
         ...
 
     async def settle_deactivated(self, mitra_id: UUID) -> Change | None:

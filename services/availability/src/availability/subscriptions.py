@@ -106,8 +106,5 @@ class Subscriptions:
         event = delivery.parse(LoginRevoked)
         if event.role == "mitra":
             await self._statuses.logged_out(
-                event.user_id,
-                login_id=event.login_id,
-                event_id=delivery.id,
-                ended_at=delivery.time,
+                event.user_id, login_id=event.login_id, event_id=delivery.id
             )

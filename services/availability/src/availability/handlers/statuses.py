@@ -1,7 +1,7 @@
 """Online, offline, beats: what a mitra and her logins do to her status."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from availability.domain import OfflineReason, Stale, Status, still_stale
@@ -77,13 +77,9 @@ class Statuses:
             raise MitraInactive
         return outcome is BeatOutcome.RECORDED
 
-    async def logged_out(
-        self, mitra_id: UUID, *, login_id: UUID, event_id: UUID, ended_at: datetime
-    ) -> None:
+    async def logged_out(self, mitra_id: UUID, *, login_id: UUID, event_id: UUID) -> None:
         """Set her offline when the login by which she is online has ended."""
-        change = await self._store.leave(
-            mitra_id, login_id=login_id, event_id=event_id, ended_at=ended_at
-        )
+        change = await self._store.leave(mitra_id, login_id=login_id, event_id=event_id)
         if change is not None and change.changed:
             await self._shown([mitra_id])
             _log.info("mitra_offline", mitra_id=mitra_id, reason="logout")

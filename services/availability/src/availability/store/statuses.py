@@ -1,7 +1,6 @@
 """Statuses. Whoever acts on a mitra locks her row first, then reads the directory."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -65,18 +64,17 @@ class Statuses:
 
         return await self._db.run(work)
 
-    async def leave(
-        self, mitra_id: UUID, *, login_id: UUID, event_id: UUID, ended_at: datetime
-    ) -> Change | None:
-        """Set her offline if this login, ended then, is the one she is online by; once an event."""
+    async def leave(self, mitra_id: UUID, *, login_id: UUID, event_id: UUID) -> Change | None:
+        """Set her offline if this login, which has ended, is the one she is online by.
+
+        Whenever that was: no login lives again. Once an event.
+        """
 
         async def work(tx: Transaction) -> Change | None:
             if not await first_time(tx, consumer="availability_auth", event_id=event_id):
                 return None
             row = await tx.fetchrow(QUERIES["lock"], mitra_id)
             if row is None or row["online_login_id"] != login_id:
-                return None
-            if row["went_online_at"] > ended_at:
                 return None
             # A deactivation ends her logins, too, and that news may come first.
             was_deactivated = await self._is_active(tx, mitra_id) is False
