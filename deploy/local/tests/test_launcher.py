@@ -260,7 +260,7 @@ def test_without_a_stack_commands_say_so(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 3
-    assert b"temani up" in done.stderr
+    assert b"make up" in done.stderr
 
 
 def test_doctor_finds_this_machine_well(capsys: pytest.CaptureFixture[str]) -> None:

@@ -98,4 +98,4 @@ def test_without_logs_it_says_how_to_get_some(
     monkeypatch.setattr(layout, "STATE", tmp_path / "nowhere")
 
     assert main(["logs"]) == 1
-    assert "temani up" in capsys.readouterr().err
+    assert "make up" in capsys.readouterr().err

@@ -64,7 +64,7 @@ def load(folder: Path = layout.STATE) -> State:
     """Return the running stack, or raise NotRunning."""
     state = last(folder)
     if state is None or not _is_locked(folder):
-        raise NotRunning("no stack runs here; start one with `temani up`")
+        raise NotRunning("no stack runs here; start one with `make up`")
     return state
 
 
@@ -117,4 +117,4 @@ def _where(folder: Path) -> str:
     if state is None:
         return f"another launcher uses {folder} and is still starting"
     place = state.urls.get("gateway", "(starting)")
-    return f"a stack runs already at {place} (process {state.launcher_pid}); stop: `temani down`"
+    return f"a stack runs already at {place} (process {state.launcher_pid}); stop: `make down`"

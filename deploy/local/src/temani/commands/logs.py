@@ -34,7 +34,7 @@ def run_logs(args: argparse.Namespace) -> int:
     """Run `temani logs`: without a process it lists them, or follows all with --follow."""
     files = {path.stem: path for path in sorted((layout.STATE / "logs").glob("*.log"))}
     if not files:
-        raise output.Failed("there are no logs yet; start something with `temani up`")
+        raise output.Failed("there are no logs yet; start something with `make up`")
     if args.service is None and not args.follow:
         return _list(args, files)
     if args.service not in (None, ALL):

@@ -220,7 +220,6 @@ async def _operator(stack: running.Running) -> AsyncIterator[aiohttp.ClientSessi
 
 
 def _limit(text: str) -> int:
-    limit = int(text)
-    if not 1 <= limit <= 200:
-        raise argparse.ArgumentTypeError("1 to 200")
-    return limit
+    if not text.isdecimal() or not 1 <= int(text) <= 200:
+        raise argparse.ArgumentTypeError(f"{text!r}: write how many rows, 1 to 200")
+    return int(text)

@@ -50,7 +50,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         help="use this NATS instead of starting one",
     )
     up.add_argument("--no-seed", action="store_true", help="create no people and prices")
-    up.add_argument("--detach", action="store_true", help="return when it runs; stop: temani down")
+    up.add_argument("--detach", action="store_true", help="return when it runs; stop: make down")
     up.set_defaults(run=run)
     down = commands.add_parser("down", help="stop the stack that runs here")
     down.set_defaults(run=run_down)

@@ -31,10 +31,24 @@ EXPECTED = (StartFailed, SeedFailed, OperatorFailed, MigrationError, OSError)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument(
-        "--for", dest="seconds", type=float, metavar="SECONDS", help="end by itself after this long"
+        "--for",
+        dest="seconds",
+        type=_seconds,
+        metavar="SECONDS",
+        help="end by itself after this long",
     )
     parser.add_argument("--seed", type=int, help="deal the same scenes again")
     parser.add_argument("--keep", action="store_true", help="leave the stack running until Ctrl-C")
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r}: write seconds, such as 30")
+    return seconds
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,7 +91,7 @@ async def _with_stack(args: argparse.Namespace, stop: asyncio.Event) -> int:
         if now.profile != PROFILE:
             _complain(
                 f"the stack that runs here has the profile {now.profile!r}; stop it "
-                "(`temani down`), the demo starts its own"
+                "(`make down`), the demo starts its own"
             )
             return NOT_NOW
         if stop.is_set():
