@@ -17,7 +17,7 @@ from tests.support import TestDatabase
 from common.bus import Bus
 from common.clock import SystemClock
 from common.ids import new_id
-from common.revocation import SENTINEL
+from common.revoked_keys import SENTINEL
 from common.runner import Runner
 from common.testing.tokens import Mint
 from common.testing.waiting import eventually

@@ -14,7 +14,8 @@ import valkey.asyncio as valkey_client
 from common import revocation
 from common.db import Unavailable
 from common.ids import new_id
-from common.revocation import LoginRevoked, MirrorAbsent, Revocations, ValkeyRevocations
+from common.revocation import LoginRevoked, Revocations
+from common.revoked_keys import SENTINEL, MirrorAbsent, ValkeyRevocations, key_of
 from common.runner import Runner
 from common.testing import FakeClock, free_port
 from common.tokens import Caller
@@ -286,9 +287,9 @@ async def test_memory_ends_with_the_tokens(stage: Stage) -> None:
 async def server(valkey_url: str) -> AsyncIterator[Any]:
     """A client of the run's Valkey, without revocations."""
     client = valkey_client.Valkey.from_url(valkey_url)
-    await client.delete(revocation.SENTINEL)
+    await client.delete(SENTINEL)
     yield client
-    await client.delete(revocation.SENTINEL)
+    await client.delete(SENTINEL)
     await client.aclose()
 
 
@@ -296,8 +297,8 @@ async def test_the_mirror_answers_first(server: Any, valkey_url: str, runner: Ru
     """With the sentinel in place Valkey decides and Postgres is not asked."""
     stage = Stage(runner, valkey_url)
     good, bad = stage.caller(), stage.caller()
-    await server.set(revocation.SENTINEL, "1")
-    await server.set(revocation.key_of(bad.login_id), "1", ex=60)
+    await server.set(SENTINEL, "1")
+    await server.set(key_of(bad.login_id), "1", ex=60)
     await stage.revocations.check(good)
 
     with pytest.raises(LoginRevoked):
@@ -312,7 +313,7 @@ async def test_an_empty_valkey_is_not_a_mirror(
     stage = Stage(runner, valkey_url)
     bad = stage.caller()
     stage.db.revoked.add(bad.login_id)
-    await server.delete(revocation.SENTINEL)
+    await server.delete(SENTINEL)
 
     with pytest.raises(LoginRevoked):
         await stage.revocations.check(bad)

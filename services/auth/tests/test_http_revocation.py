@@ -18,7 +18,7 @@ from tests.support import TestDatabase
 
 from auth.ports import KeysAway
 from auth.providers.revocation import ValkeyRevokedKeys
-from common.revocation import SENTINEL, key_of
+from common.revoked_keys import SENTINEL, key_of
 from common.runner import Runner
 from common.testing import eventually
 

@@ -13,22 +13,17 @@ from typing import ClassVar, Final, Protocol
 from uuid import UUID
 
 import orjson
-import valkey.asyncio as valkey
 from prometheus_client import Counter
-from valkey.asyncio.retry import Retry
-from valkey.backoff import NoBackoff
-from valkey.exceptions import ValkeyError
 
-from common import baseline
 from common.clock import Clock
 from common.db import Database, Unavailable
 from common.log import get_logger
+from common.revoked_keys import MirrorAbsent, ValkeyRevocations
 from common.runner import Runner
 from common.tokens import LEEWAY, LONGEST_LIFE, Caller
 
 SUBJECT: Final = "rt.auth.login_revoked"
 USED: Final = "hint.auth.login_seen"
-SENTINEL: Final = "{revoked}:seed"
 GOOD_SECONDS: Final = 30.0
 # Half of what is promised, so that a pass which just missed a revocation is still in time.
 RECHECK_SECONDS: Final = 12.0
@@ -51,10 +46,6 @@ class LoginRevoked(Exception):
     code: ClassVar[str] = "login_revoked"
 
 
-class MirrorAbsent(Exception):
-    """Valkey is away, or up without the sentinel: an empty Valkey knows of no revocation."""
-
-
 class Wire(Protocol):
     """The part of the bus that hears pushes and passes hints."""
 
@@ -67,58 +58,6 @@ class Wire(Protocol):
 
     def listen(self, subject: str, callback: Callable[[str, bytes], Awaitable[None]]) -> None:
         """Call back for each message on the subject."""
-
-
-def key_of(login_id: UUID) -> str:
-    """Return the key that marks a login as revoked."""
-    return f"{{revoked}}:{login_id}"
-
-
-class ValkeyRevocations:
-    """The mirror of revoked logins; one round trip, bounded in time, with a breaker."""
-
-    def __init__(self, url: str, *, clock: Clock) -> None:
-        # No health check: its PING would go out before the greeting of a new connection, and where
-        # the server is frozen valkey-py 6.2 then connects inside connect(), for 16 s.
-        pool = valkey.BlockingConnectionPool.from_url(
-            url,
-            max_connections=baseline.VALKEY_MAX_CONNECTIONS,
-            timeout=baseline.VALKEY_POOL_TIMEOUT,
-            socket_timeout=baseline.VALKEY_SOCKET_TIMEOUT,
-            socket_connect_timeout=baseline.VALKEY_CONNECT_TIMEOUT,
-            retry=Retry(NoBackoff(), baseline.VALKEY_READ_RETRIES),
-            decode_responses=False,
-        )
-        self._client = valkey.Valkey(connection_pool=pool)
-        self._pool = pool
-        self._clock = clock
-        self._failures = 0
-        self._closed_until = float("-inf")
-
-    async def revoked(self, login_ids: Sequence[UUID]) -> set[UUID]:
-        """Return which of these are revoked; MirrorAbsent when that cannot be known here."""
-        if self._clock.monotonic() < self._closed_until:
-            raise MirrorAbsent("breaker open")
-        try:
-            seed, *marks = await self._client.mget([SENTINEL, *map(key_of, login_ids)])
-        except (ValkeyError, OSError, TimeoutError) as error:
-            self._count_failure()
-            raise MirrorAbsent(type(error).__name__) from error
-        self._failures = 0
-        if seed is None:
-            raise MirrorAbsent("not seeded")
-        return {login for login, mark in zip(login_ids, marks, strict=True) if mark is not None}
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._client.aclose()
-        await self._pool.disconnect()
-
-    def _count_failure(self) -> None:
-        self._failures += 1
-        if self._failures >= baseline.VALKEY_BREAKER_FAILURES:
-            self._closed_until = self._clock.monotonic() + baseline.VALKEY_BREAKER_OPEN
-            self._failures = 0
 
 
 class Revocations:

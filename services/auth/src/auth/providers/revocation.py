@@ -15,7 +15,8 @@ from common import baseline
 from common.bus import Bus
 from common.ids import new_id
 from common.log import get_logger
-from common.revocation import REMEMBER_SECONDS, SENTINEL, SUBJECT, Revocations, key_of
+from common.revocation import REMEMBER_SECONDS, SUBJECT, Revocations
+from common.revoked_keys import SENTINEL, key_of
 
 log = get_logger("revocation")
 
