@@ -82,6 +82,7 @@ async def test_a_frozen_postgres_costs_nobody_a_beat(hasty: Drill, fleet: Fleet)
         noted = {one.mitra_id: (one.beats, one.broken) for one in fleet.mitras}
         async with fleet.watch.looking() as watch:
             await asyncio.sleep(POSTGRES_FROZEN_SECONDS)
+            assert await seen(hasty, "availability", "postgres", up=False)
         lived = {one.mitra_id: (one.beats, one.broken) for one in fleet.mitras}
     finally:
         hasty.postgres.thaw()

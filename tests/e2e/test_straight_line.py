@@ -338,10 +338,7 @@ async def test_a_mitra_who_never_shows_up_is_replaced_without_a_second_payment(
 ) -> None:
     """A paid session whose mitra stays away goes to another mitra with its full time."""
     async with contextlib.AsyncExitStack() as doors:
-        async with cast.mitra.socket(PAIRING) as offers, beating(cast.mitra, offers):
-            await go_online(cast.mitra)
-            request, accepted = await matched(cast, stack.tier(seconds=8))
-        await cast.mitra.call("POST", "/api/mitra/status/offline")
+        # Signed in before: from the match on the payment has to come within seconds.
         other = await doors.enter_async_context(Person.at(cast.mitra.where))
         phone = stack.new_phone()
         await cast.operator.call(
@@ -350,6 +347,10 @@ async def test_a_mitra_who_never_shows_up_is_replaced_without_a_second_payment(
         await other.sign_in(phone, "mitra")
         spare = await doors.enter_async_context(other.socket(PAIRING))
         await doors.enter_async_context(beating(other, spare))
+        async with cast.mitra.socket(PAIRING) as offers, beating(cast.mitra, offers):
+            await go_online(cast.mitra)
+            request, accepted = await matched(cast, stack.tier(seconds=8))
+        await cast.mitra.call("POST", "/api/mitra/status/offline")
         await go_online(other)
 
         await paid(cast, accepted["session_id"])

@@ -65,6 +65,20 @@ async def test_forward_nobody_is_gone(stage: Stage, server: ClockedValkey) -> No
     assert set(await stage.kit.mirror.find_available(3)) == mitras
 
 
+@pytest.mark.req("AV-05", "AV-07")
+async def test_a_short_step_forward_hides_nobody(stage: Stage, server: ClockedValkey) -> None:
+    """Whoever beat within a heartbeat stays fresh through any step that is not noticed (25 s)."""
+    mitras = {await stage.world.mitra(beat_age=age) for age in (0, 10, 19)}
+    await stage.kit.seeder.reseed("test")
+    for seconds in (6, 12, 18, 24):
+        await server.turn(seconds)
+        assert set(await stage.kit.mirror.find_available(3)) == mitras
+    await server.turn(30)
+    with pytest.raises(MirrorUnavailable, match="deaf"):
+        await stage.kit.mirror.find_available(3)
+    assert set(await stage.kit.presence.find_available(3)) == mitras
+
+
 @pytest.mark.req("AV-05", "AV-07", "SW-01")
 async def test_back_beats_of_the_future_are_not_believed(
     stage: Stage, server: ClockedValkey
