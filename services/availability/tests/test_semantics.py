@@ -25,7 +25,7 @@ from temani.servers import Valkey
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(60)]
 
 # Nobody waits longer than this for an answer, whatever Valkey does.
-PATIENCE_SECONDS = 1.5
+PATIENCE_SECONDS = 2.5
 
 
 @pytest.fixture(scope="session")

@@ -110,7 +110,7 @@ async def test_a_clock_that_jumps_stops_no_news(
         async def seen() -> bool:
             return await beacon(site) == ("available", 2)
 
-        await eventually(seen, timeout=2)
+        await eventually(seen)
         await eventually(lambda: orjson.loads(told[-1])["count"] == 2, timeout=5)
 
 

@@ -31,7 +31,7 @@ async def test_a_mitra_goes_online_beats_and_goes_offline(anywhere: Site) -> Non
         status, beacon = await anywhere.call("GET", "/api/customer/availability", role="customer")
         return (status, beacon["state"], beacon["available"]) == (200, "available", 1)
 
-    await eventually(lit, timeout=1)
+    await eventually(lit)
     status, body = await anywhere.mitra("offline", mitra)
     assert (status, body["is_online"], body["reasons"]) == (200, False, ["offline"])
     assert (await anywhere.mitra("heartbeat", mitra))[1]["is_online"] is False
@@ -122,7 +122,7 @@ async def test_operators_see_and_end_it(anywhere: Site) -> None:
         )
         return (numbers["online"], numbers["busy"]) == (0, 0)
 
-    await eventually(counted, timeout=1)
+    await eventually(counted)
     intervals = await anywhere.rows("SELECT end_reason FROM availability.online_intervals")
     assert intervals == [{"end_reason": "operator"}]
     status, _ = await anywhere.call(
