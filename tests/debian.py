@@ -77,6 +77,7 @@ class _Apt:
             "Dir::Cache": cache,
             "APT::Sandbox::User": "",  # else root's apt drops to a user who may not write here
             "Acquire::Retries": 3,
+            "Acquire::http::Timeout": 10,  # seconds of silence; a test is not to hang on a mirror
         }
         self._options = [part for key, value in told.items() for part in ("-o", f"{key}={value}")]
 
