@@ -203,6 +203,37 @@ async def test_typed_hours_are_not_lost_by_accident(desk: OpenDesk) -> None:
     assert await edit.evaluate("node => node === document.activeElement")
 
 
+async def test_what_has_the_focus_is_not_covered(desk: OpenDesk) -> None:
+    """On a phone the editor scrolls a new line's field above the buttons that stay in sight."""
+    page = await (await desk(width=390, height=600)).enter()
+    await page.button("Edit hours").click()
+    for _ in range(4):
+        await page.button("Add a date").click()
+
+    field = await page.page.locator("#editor input:focus").bounding_box()
+    buttons = await page.page.locator("#editor form > .buttons").bounding_box()
+
+    assert field is not None
+    assert buttons is not None
+    assert field["y"] + field["height"] <= buttons["y"]
+
+
+async def test_the_own_scroll_bar_closes_nothing(desk: OpenDesk, mitras: Mitras) -> None:
+    """A press on the panel itself, as on its scroll bar, is no press beside it."""
+    await mitras.arrive("Puspa")
+    page = await (await desk(height=400)).enter()
+    await page.page.locator("#mitras tbody button.name").first.click()
+    await page.page.locator("#drawer .checks").wait_for()
+
+    # The test's browser hides scroll bars, so the presses are made as a bar would make them.
+    await page.page.locator("#drawer").evaluate(
+        """drawer => { for (const kind of ["pointerdown", "click"]) drawer.dispatchEvent(
+             new PointerEvent(kind, { clientX: innerWidth - 4, clientY: 200, bubbles: true })) }"""
+    )
+
+    assert await page.page.locator("#drawer").is_visible()
+
+
 async def test_a_half_typed_end_is_not_read_as_none(desk: OpenDesk) -> None:
     """Who typed a day without a time meant an end: the switch is not thrown without one."""
     page = await (await desk()).enter()

@@ -82,7 +82,7 @@ export function editHours(hours, replaced) {
   let { version } = hours;
   const zone = zoneSelect(hours.time_zone);
   const weekly = el("div", { class: "lines" }, hours.weekly.map(weeklyLine));
-  const dates = el("div", { class: "lines" }, hours.exceptions.map(dateLine));
+  const dates = el("div", { class: "lines" }, [...hours.exceptions].sort((a, b) => a.date.localeCompare(b.date)).map(dateLine));
   const problem = el("div", { class: "problem", role: "alert", hidden: true });
   const add = (list, line) => { list.append(line); line.querySelector("select, input").focus(); };
   const moreHours = plainButton("editor.add", () => add(weekly, weeklyLine(following(weekly))));
