@@ -77,6 +77,19 @@ async def test_no_mitras_is_a_sentence(desk: OpenDesk) -> None:
     )
 
 
+async def test_another_choice_claims_nothing_before_its_answer(desk: OpenDesk) -> None:
+    """From "nobody is online" to all: it loads, and does not say that there are no mitras."""
+    page = await desk()
+    await with_roster(page.page, [])
+    await page.sign_in()
+    await eventually(page.page.locator("#mitras .empty"), "There are no mitras yet.")
+
+    await page.page.route(ROSTER, lambda _: None)  # nobody answers
+    await page.page.get_by_role("radio", name="Online").check()
+
+    assert await page.page.locator("#mitras .empty").inner_text() == "Loading…"
+
+
 async def test_a_full_last_page_does_not_deny_the_mitras(desk: OpenDesk) -> None:
     """Twenty mitras are one full page; the page after it says that there are no more."""
     page = await desk()
@@ -104,6 +117,7 @@ async def test_two_quick_presses_turn_one_page(desk: OpenDesk) -> None:
     await page.page.route(ROSTER, hold, times=1)
     await page.button("Next").click()
     await until(is_held)
+    assert "Page 1" in await page.page.locator("#mitras .pages").inner_text()  # as the rows
     await page.button("Next").click()
     await held[0].fallback()
 

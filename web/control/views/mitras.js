@@ -17,6 +17,7 @@ let page = null;
 let waiting = true; // for the first answer to what was chosen
 let problem = null;
 let parts = null;
+let shownPage = 1;
 
 const place = () => byId("mitras");
 const path = () => {
@@ -105,13 +106,14 @@ function draw() {
   parts.table.hidden = !page || isEmpty;
   parts.none.hidden = page ? !isEmpty : Boolean(problem);
   const which = cursors.length > 1 ? "more" : filter;
-  become(parts.none, page ? t(`mitras.none.${which}`) : t("frame.loading"));
+  become(parts.none, page && !waiting ? t(`mitras.none.${which}`) : t("frame.loading"));
   parts.pages.hidden = !page || (cursors.length === 1 && !page.next_cursor);
   if (!page) return;
   keyed(parts.body, page.items, { key: (mitra) => mitra.mitra_id, make: rowOf, fill: fillRow });
   parts.back.disabled = cursors.length === 1;
   parts.forth.disabled = !page.next_cursor;
-  become(parts.which, t("mitras.page", { page: cursors.length }));
+  if (!waiting) shownPage = cursors.length; // until the rows are there it is still the one before
+  become(parts.which, t("mitras.page", { page: shownPage }));
 }
 
 const poll = new Poll({
