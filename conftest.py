@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 import uvloop
 from tests.support import Databases, TestDatabase
 from xdist.remote import Producer
@@ -54,6 +55,12 @@ _QUICK = {
     "max_wal_senders": "0",
     "max_connections": "300",
 }
+
+
+@pytest.fixture(autouse=True)
+def plain_logs() -> None:
+    """A stack that was launched in this process set the launcher's log, which shows no info."""
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from tests.chaos.drill import Drill
 from typing_extensions import override
 
-from common.testing import Proxy, free_port
+from common.testing import Proxy
 from temani import environment, layout
+from temani.ports import free_port
 from temani.program import Program
 
 REPLICA = "sweeper-late"

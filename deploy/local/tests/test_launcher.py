@@ -147,6 +147,23 @@ def test_a_taken_port_is_replaced() -> None:
     assert len({ports.free_port() for _ in range(50)}) == 50
 
 
+def test_a_port_is_given_to_one_process_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another launcher was given is not given here, though nobody listens there yet."""
+    give = "from temani import ports; print(ports.free_port(), flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", give], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        theirs = int(other.stdout.readline())
+        assert ports.is_free(theirs)
+        monkeypatch.setattr(ports, "_FIRST", theirs)
+        monkeypatch.setattr(ports, "_LAST", theirs + 1)
+        with pytest.raises(OSError, match="no free port"):
+            ports.free_port()
+        other.communicate("\n")
+    assert ports.free_port() == theirs
+
+
 class _Part:
     """A part of the stack made of one shell command."""
 

@@ -17,7 +17,8 @@ from tests.support import TestDatabase
 from common.bus import DeadLetters
 from common.db import Database
 from common.ids import new_id
-from common.testing import eventually, free_port
+from common.testing import eventually
+from temani.ports import free_port
 
 TINY = Path(__file__).with_name("tiny_service.py")
 NOWHERE = "nats://127.0.0.1:9"

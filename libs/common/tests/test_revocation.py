@@ -17,8 +17,9 @@ from common.ids import new_id
 from common.revocation import LoginRevoked, Revocations
 from common.revoked_keys import SENTINEL, MirrorAbsent, ValkeyRevocations, key_of
 from common.runner import Runner
-from common.testing import FakeClock, free_port
+from common.testing import FakeClock
 from common.tokens import Caller
+from temani.ports import free_port
 
 pytestmark = pytest.mark.req("AU-08")
 

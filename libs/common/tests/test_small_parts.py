@@ -13,7 +13,8 @@ from common import failpoints, log, trace
 from common.clock import Clock, SystemClock
 from common.ids import new_id
 from common.settings import ServiceSettings, load_settings
-from common.testing import FakeClock, Proxy, eventually, free_port
+from common.testing import FakeClock, Proxy, eventually
+from temani.ports import free_port
 
 
 def test_ids_are_uuid_7_and_sort_by_time() -> None:

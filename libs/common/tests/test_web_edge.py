@@ -15,11 +15,12 @@ from pydantic import BaseModel
 from common.db import Unavailable
 from common.ids import new_id
 from common.limits import Rate, RateLimits
-from common.testing import FakeClock, eventually, free_port, load_problem
+from common.testing import FakeClock, eventually, load_problem
 from common.testing.serving import EdgeTestServer
 from common.testing.tokens import FakeRevocations, Mint
 from common.tokens import KeysUnavailable, StaticKeys, Verifier
 from common.web import Context, EdgeRunner, Health, Reply, Routes, build_app, serve_messages
+from temani.ports import free_port
 
 Client = TestClient[Any, Any]
 

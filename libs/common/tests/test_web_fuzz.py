@@ -15,7 +15,6 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from common.clock import SystemClock
 from common.ids import new_id
 from common.limits import Rate, RateLimits
-from common.testing import free_port
 from common.testing.tokens import FakeRevocations, Mint
 from common.web import (
     Context,
@@ -26,6 +25,7 @@ from common.web import (
     Routes,
     build_app,
 )
+from temani.ports import free_port
 
 BUDGET_SECONDS = 90
 

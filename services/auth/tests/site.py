@@ -20,8 +20,8 @@ from auth.handlers.operators import OperatorMaking
 from auth.settings import Settings
 from auth.store import PgStore
 from common.runner import Runner
-from common.testing import free_port
 from common.wiring import open_database
+from temani.ports import free_port
 
 EMAIL = "boss@temani.test"
 PASSWORD = "correct horse battery staple"

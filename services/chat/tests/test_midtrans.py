@@ -9,7 +9,7 @@ from services.chat.tests.midtrans import SERVER_KEY, PlayedMidtrans, playing, ra
 
 from chat import errors
 from chat.providers.midtrans import Midtrans
-from common.testing import free_port
+from temani.ports import free_port
 
 
 @pytest.fixture

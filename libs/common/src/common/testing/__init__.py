@@ -4,7 +4,7 @@ from common.testing.clock import FakeClock
 from common.testing.databases import clone_database, create_database, drop_database
 from common.testing.problems import load_problem
 from common.testing.proxy import Proxy
-from common.testing.waiting import eventually, free_port
+from common.testing.waiting import eventually
 
 __all__ = [
     "FakeClock",
@@ -13,6 +13,5 @@ __all__ = [
     "create_database",
     "drop_database",
     "eventually",
-    "free_port",
     "load_problem",
 ]

@@ -2,7 +2,6 @@
 
 import asyncio
 import inspect
-import socket
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -32,11 +31,3 @@ async def eventually(
         if asyncio.get_running_loop().time() > deadline:
             raise last or AssertionError(f"not within {timeout} s: {predicate!r}")
         await asyncio.sleep(_POLL)
-
-
-def free_port() -> int:
-    """Return a loopback port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
