@@ -69,10 +69,15 @@ async def test_a_page_without_answers_says_so_and_recovers(desk: OpenDesk) -> No
     await eventually(problem, "No connection to Temani. Check your network")
     assert await page.number("online") >= 0
 
+    again = problem.get_by_role("button", name="Try again")
+    await again.focus()
+    for _ in range(3):
+        await page.page.wait_for_event("requestfailed")
+    assert await again.evaluate("button => button === document.activeElement")
     # The page's own next try must not come first: it would take the button away.
     await page.page.clock.pause_at(await page.page.evaluate("Date.now() + 500"))
     await page.page.unroute("**/api/**")
-    await problem.get_by_role("button", name="Try again").click()
+    await again.click()
     await problem.wait_for(state="hidden")
     await page.page.clock.resume()
     await eventually(link, "Live", within=15)

@@ -44,8 +44,14 @@ export function inWords(problem) {
 export function showProblem(place, problem, again) {
   place.hidden = !problem;
   if (!problem) return void place.replaceChildren();
+  // The button stays while the same is told again: who is about to press it, or has the focus on it, keeps it.
+  const held = place.querySelector("button");
+  const had = held !== null && held === document.activeElement;
+  const button = again ? held ?? el("button", { type: "button", class: "button plain small" }) : null;
+  if (button) Object.assign(button, { textContent: t("problem.again"), onclick: again });
   become(place,
     el("p", {}, inWords(problem)),
-    problem.reference && problem.isOurs ? el("p", { class: "reference" }, t("problem.reference"), " ", el("code", {}, problem.reference)) : null);
-  if (again) place.append(el("button", { type: "button", class: "button plain small", onclick: again }, t("problem.again")));
+    problem.reference && problem.isOurs ? el("p", { class: "reference" }, t("problem.reference"), " ", el("code", {}, problem.reference)) : null,
+    button);
+  if (had && button) button.focus({ preventScroll: true });
 }
