@@ -59,8 +59,21 @@ _QUICK = {
 
 @pytest.fixture(autouse=True)
 def plain_logs() -> None:
-    """A stack that was launched in this process set the launcher's log, which shows no info."""
+    """What a test logs is a line each, whatever a launcher in this process made of the log.
+
+    structlog's own default prints the locals of every frame, which holds the loop for 0.1 s.
+    """
     structlog.reset_defaults()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.dev.ConsoleRenderer(
+                colors=False, exception_formatter=structlog.dev.plain_traceback
+            ),
+        ]
+    )
 
 
 @pytest.fixture(scope="session")
