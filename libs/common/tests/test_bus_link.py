@@ -47,7 +47,7 @@ async def test_connect_returns_though_nats_is_away(runner: Runner, db: Database)
     fanout.on("rt.here", got.append)
     fanout.tell("rt.here", b"local")
 
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 3
     assert not bus.up
     assert got == [b"local"]
     with pytest.raises(BusUnavailable):

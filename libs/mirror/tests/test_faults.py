@@ -61,7 +61,7 @@ async def test_a_frozen_valkey_costs_a_moment_then_nothing(stage: Stage, through
         took.append(time.monotonic() - started)
         assert counts.source == "postgres"
         assert found == [mitra]
-    assert max(took) < 0.8
+    assert max(took) < 1.5
     assert sorted(took)[len(took) // 2] < 0.1, "the breaker is open"
     proxy.heal()
 
@@ -150,10 +150,10 @@ async def test_a_stopped_server_process_is_noticed(stage: Stage, tmp_path: Path)
         pid = server.pid
         os.kill(pid, signal.SIGSTOP)
         started = time.monotonic()
-        for _ in range(20):
+        for _ in range(60):
             with pytest.raises(MirrorUnavailable):
                 await link.command(b"PING")
-        assert time.monotonic() - started < 1.5
+        assert time.monotonic() - started < 4
         os.kill(pid, signal.SIGCONT)
 
         async def answers() -> object:

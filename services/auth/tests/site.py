@@ -49,6 +49,8 @@ class Provider:
                 return web.json_response(refusal, status=500)
             case "html":
                 return web.Response(text="<html>bad gateway</html>", content_type="text/html")
+            case "slow":
+                await asyncio.sleep(0.5)
             case "silent":
                 await asyncio.sleep(30)
             case "dribble":
