@@ -22,7 +22,8 @@ if os.environ.get("EVENT_LOOP") == "uvloop":
 
 # The longest first: the runs with faults, then everything that shares one running stack.
 FAULTS = "tests/chaos/"
-ON_THE_STACK = ("tests/e2e/", "tests/contract/test_fuzz.py", "tests/browser/")
+ON_THE_STACK = ("tests/e2e/", "tests/contract/test_fuzz.py")
+AT_A_DESK = "tests/browser/"
 ON_THE_FLEET = tuple(f"tests/chaos/test_{name}.py" for name in ("fence", "recovery", "valkey"))
 
 
@@ -33,6 +34,8 @@ class ByFile(LoadScopeScheduling):
         path = nodeid.partition("::")[0]
         if path.startswith(ON_THE_STACK):
             return "stack"
+        if path.startswith(AT_A_DESK):
+            return "desk"
         return "fleet" if path.startswith(ON_THE_FLEET) else path
 
 
@@ -43,7 +46,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start the longest first."""
-    order = (FAULTS, *ON_THE_STACK)
+    order = (FAULTS, AT_A_DESK, *ON_THE_STACK)
     items.sort(key=lambda item: not item.nodeid.startswith(order))
 
 
