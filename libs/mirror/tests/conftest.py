@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 import valkey.asyncio as valkey_client
-from libs.mirror.tests.stage import Stage
+from libs.mirror.tests.stage import WRITTEN, Stage
 from tests.support import Databases
 
 from common.clock import SystemClock
 from common.db import Database
 from common.runner import Runner
 from mirror import Limits, open_mirror
-from mirror.testing import World
+from mirror.testing import World, empty
 
 LIMITS = Limits(heartbeat_seconds=20, fresh_seconds=45, auto_offline_seconds=75)
 
@@ -32,10 +32,8 @@ async def database_url(databases: Databases) -> AsyncIterator[tuple[str, str]]:
 async def stage(database_url: tuple[str, str], valkey_url: str) -> AsyncIterator[Stage]:
     """An empty world, an empty Valkey, and a mirror that was seeded from it."""
     admin = await asyncpg.connect(database_url[1])
-    await admin.execute(
-        "TRUNCATE availability.mitra_status, availability.online_intervals, availability.leases,"
-        " auth.people, chat.loads; UPDATE availability.pg_epoch SET epoch = 1"
-    )
+    await empty(admin, *WRITTEN)
+    await admin.execute("UPDATE availability.pg_epoch SET epoch = 1")
     raw = valkey_client.Valkey.from_url(valkey_url)
     await raw.flushall()
     runner = Runner()

@@ -15,6 +15,15 @@ from mirror.testing import World
 from mirror.truth import Truth
 from mirror.values import MirrorRow
 
+# What a test writes, and the next one must not find.
+WRITTEN = (
+    "availability.mitra_status",
+    "availability.online_intervals",
+    "availability.leases",
+    "auth.people",
+    "chat.loads",
+)
+
 
 @dataclass(frozen=True)
 class Stage:

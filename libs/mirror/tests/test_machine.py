@@ -22,6 +22,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from libs.mirror.tests.stage import WRITTEN
 
 from common import baseline
 from common.clock import SystemClock
@@ -30,7 +31,7 @@ from common.runner import Runner
 from common.testing.proxy import Proxy
 from common.testing.waiting import eventually
 from mirror import Limits, MirrorUnavailable, open_mirror
-from mirror.testing import World
+from mirror.testing import World, empty
 from mirror.truth import Truth
 from mirror.values import MirrorRow
 
@@ -63,11 +64,8 @@ class Scene:
         """Begin with an empty world in a new history."""
         self.proxy.heal()
         await self.connected()
-        await self.admin.execute(
-            "TRUNCATE availability.mitra_status, availability.online_intervals,"
-            " availability.leases, auth.people, chat.loads;"
-            " UPDATE availability.pg_epoch SET epoch = epoch + 1"
-        )
+        await empty(self.admin, *WRITTEN)
+        await self.admin.execute("UPDATE availability.pg_epoch SET epoch = epoch + 1")
         await self.raw.flushall()
 
     async def close(self) -> None:

@@ -9,8 +9,24 @@ import valkey.asyncio as valkey_client
 from services.availability.tests.site import Site, running, site_settings
 from tests.support import Databases, TestDatabase
 
-from mirror.testing import World
+from mirror.testing import World, empty
 from temani.servers import Nats
+
+# What a test writes, and the next one must not find.
+WRITTEN = (
+    "availability.mitra_status",
+    "availability.online_intervals",
+    "availability.leases",
+    "availability.fences",
+    "availability.mirror_drift",
+    "availability.mirror_looks",
+    "availability.reseeds",
+    "availability.dead_letters",
+    "availability.outbox",
+    "availability.inbox",
+    "auth.people",
+    "chat.loads",
+)
 
 
 @pytest.fixture(scope="session")
@@ -36,12 +52,7 @@ async def stage_database(databases: Databases) -> AsyncIterator[TestDatabase]:
 async def stage(stage_database: TestDatabase, valkey_url: str) -> TestDatabase:
     """Empty tables and an empty Valkey."""
     admin = await asyncpg.connect(stage_database.admin_url)
-    await admin.execute(
-        "TRUNCATE availability.mitra_status, availability.online_intervals, availability.leases,"
-        " availability.fences, availability.mirror_drift, availability.mirror_looks,"
-        " availability.reseeds, availability.dead_letters,"
-        " availability.outbox, availability.inbox, auth.people, chat.loads"
-    )
+    await empty(admin, *WRITTEN)
     await admin.execute("DELETE FROM availability.service_versions WHERE version > 1")
     await admin.close()
     raw = valkey_client.Valkey.from_url(valkey_url)
