@@ -13,6 +13,7 @@ import jwt
 from aiohttp import web
 from services.chat.tests.midtrans import SERVER_KEY, PlayedMidtrans
 from services.chat.tests.world import NOWHERE, World, settings_for
+from tests.hearing import subscribed
 
 from chat.app import build
 from common.ids import new_id
@@ -43,7 +44,7 @@ class Ear:
         self.socket = socket
         self.heard: list[dict[str, Any]] = []
 
-    async def next(self, kind: str, *, seconds: float = 5) -> dict[str, Any]:
+    async def next(self, kind: str, *, seconds: float = 20) -> dict[str, Any]:
         """Return the data of the next frame of this kind; others before it are kept aside."""
         async with asyncio.timeout(seconds):
             while True:
@@ -172,6 +173,7 @@ async def serving(
         payment_snap_url=f"{provider.url}/snap/v1",
         payment_api_url=f"{provider.url}/v2",
         payment_server_key=SERVER_KEY,
+        payment_timeout_seconds=20,
         **changes,
     )
     runner = Runner()
@@ -182,10 +184,12 @@ async def serving(
         await listener.setup()
         site = web.TCPSite(listener, "127.0.0.1", 0)
         await site.start()
+        if nats_url != NOWHERE:
+            await subscribed(runner)
         (address,) = listener.addresses
         async with aiohttp.ClientSession() as client:
             yield Site(world, f"http://127.0.0.1:{address[1]}", client)
     finally:
         if listener is not None:
             await listener.cleanup()
-        await runner.stop(budget=4)
+        await runner.stop(budget=20)

