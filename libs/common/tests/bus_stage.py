@@ -43,9 +43,14 @@ class Answer(BaseModel):
     double: int
 
 
-async def publish(bus: Bus, subject: str, body: bytes | None = None) -> UUID:
-    """Put one event into the stream; its thing_id is its own id."""
-    event_id = new_id()
+async def publish(
+    bus: Bus, subject: str, body: bytes | None = None, *, event_id: UUID | None = None
+) -> UUID:
+    """Put one event into the stream; its thing_id is its own id.
+
+    It may be heard before this returns: what shall happen to it is arranged with an id of before.
+    """
+    event_id = event_id or new_id()
     at = datetime.now(UTC).isoformat()
     headers = event_headers(id=event_id, subject=subject, at=at, traceparent=trace.traceparent())
     text = f'{{"thing_id": "{event_id}", "more": 1}}'.encode() if body is None else body

@@ -1,18 +1,41 @@
 """A migrated database and a bus of its own for each test that asks."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
+import asyncpg
 import pytest
 from tests.support import Databases, TestDatabase
 
+from common import baseline
 from common.bus import Bus
 from common.clock import SystemClock
 from common.db import Database
 from common.migrate import migrate
 from common.runner import Runner
+from common.testing import clone_database, drop_database
 
 SERVICE = "auth"
+_PATIENCE_SECONDS = 20
+_PATIENT = (
+    "PG_CONNECT_TIMEOUT",
+    "PG_COMMAND_TIMEOUT",
+    "PG_ACQUIRE_TIMEOUT",
+    "NATS_CONNECT_TIMEOUT",
+    "NATS_PING_INTERVAL",
+    "NATS_WATCHDOG_RTT",
+    "PUBLISH_TIMEOUT",
+    "CONSUMER_HANDLER_TIMEOUT",
+)
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the product gives up on within seconds it waits for here: a busy machine is no fault.
+
+    Whoever tests such a limit sets it.
+    """
+    for name in _PATIENT:
+        monkeypatch.setattr(baseline, name, _PATIENCE_SECONDS)
 
 
 @pytest.fixture
@@ -23,23 +46,43 @@ async def runner() -> AsyncIterator[Runner]:
     await runner.stop(budget=4)
 
 
+@pytest.fixture(scope="session")
+async def unmigrated(databases: Databases) -> TestDatabase:
+    """A database with roles and schemas and nothing else, to be copied."""
+    return await databases.empty()
+
+
 @pytest.fixture
-async def empty_database(databases: Databases) -> AsyncIterator[TestDatabase]:
-    """A database with roles and schemas and nothing else."""
+async def empty_database(unmigrated: TestDatabase) -> AsyncIterator[TestDatabase]:
+    """A copy of it that a test may migrate."""
+    url = await clone_database(unmigrated.admin_url, unmigrated.name)
+    yield TestDatabase(url.rpartition("/")[2], url)
+    await drop_database(url)
+
+
+@pytest.fixture(scope="session")
+async def plumbing(
+    databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[tuple[TestDatabase, asyncpg.Connection]]:
+    """One database whose schema auth holds the plumbing tables, and its administrator."""
     database = await databases.empty()
-    yield database
-    await databases.drop(database)
+    folder = tmp_path_factory.mktemp("migrations")
+    await migrate(database.url(f"{SERVICE}_migrate"), service=SERVICE, folder=folder)
+    async with database.admin() as admin:
+        yield database, admin
 
 
 @pytest.fixture
-async def plumbed(empty_database: TestDatabase, tmp_path: Path) -> TestDatabase:
-    """A database whose schema auth holds the plumbing tables."""
-    await migrate(empty_database.url(f"{SERVICE}_migrate"), service=SERVICE, folder=tmp_path)
-    return empty_database
+async def plumbed(plumbing: tuple[TestDatabase, asyncpg.Connection]) -> TestDatabase:
+    """The database with the plumbing tables, all of them empty."""
+    database, admin = plumbing
+    for table in ("outbox", "inbox", "dead_letters", "idempotency"):
+        await admin.execute(f"DELETE FROM {SERVICE}.{table}")
+    return database
 
 
 @pytest.fixture
-async def db(plumbed: TestDatabase) -> AsyncIterator[Database]:
+async def db(plumbed: TestDatabase, patient: None) -> AsyncIterator[Database]:
     """A pool as the application role."""
     database = await Database.connect(plumbed.url(SERVICE), name="test", max_size=5)
     yield database
@@ -47,10 +90,10 @@ async def db(plumbed: TestDatabase) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def bus(nats_url: str, runner: Runner) -> Bus:
+async def bus(nats_url: str, runner: Runner, patient: None) -> Bus:
     """A bus that is up."""
     bus = await Bus.connect(nats_url, name="test", runner=runner)
-    assert await bus.until_up(10)
+    assert await bus.until_up(_PATIENCE_SECONDS)
     return bus
 
 

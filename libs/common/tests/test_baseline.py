@@ -3,6 +3,7 @@
 import json
 from uuid import uuid4
 
+import pytest
 from aiohttp import web
 from nats.js.api import AckPolicy, DiscardPolicy, StorageType
 from tests.support import TestDatabase
@@ -14,6 +15,11 @@ from common.db import Database
 from common.process import listener_of
 from common.runner import Runner
 from common.testing import eventually
+
+
+@pytest.fixture
+def patient() -> None:
+    """The numbers as they are: they are what is tested here."""
 
 
 async def test_asyncpg_pool(plumbed: TestDatabase) -> None:
@@ -83,11 +89,12 @@ async def test_core_subscription(bus: Bus) -> None:
     async def ignore(_subject: str, _body: bytes) -> None:
         return None
 
-    bus.listen(f"hint.{uuid4().hex}", ignore)
+    subject = f"hint.{uuid4().hex}"
+    bus.listen(subject, ignore)
     client = bus._link.client
     assert client is not None
-    subscription = await eventually(lambda: [s for s in client._subs.values() if s._cb])
-    assert subscription[-1]._pending_msgs_limit == baseline.NATS_PENDING_MESSAGES == 8192
+    (ours,) = await eventually(lambda: [s for s in client._subs.values() if s.subject == subject])
+    assert ours._pending_msgs_limit == baseline.NATS_PENDING_MESSAGES == 8192
 
 
 async def test_stream_and_consumer(bus: Bus) -> None:

@@ -27,6 +27,7 @@ from common.bus import (
     Malformed,
 )
 from common.bus.envelope import event_headers
+from common.bus.streams import ensure_stream
 from common.db import Database, Unavailable
 from common.dlq import replay
 from common.ids import new_id
@@ -73,8 +74,9 @@ async def test_failing_event_is_buried_at_the_fifth_delivery(bus: Bus, db: Datab
     """A handler that always fails gets five tries; others are not held up."""
     bus.bury_in(db)
     listener = Listener(bus)
-    poison = await publish(bus, listener.subject)
+    poison = new_id()
     listener.failing[poison] = RuntimeError("never works")
+    await publish(bus, listener.subject, event_id=poison)
     healthy = [await publish(bus, listener.subject) for _ in range(20)]
 
     await eventually(lambda: all(listener.times(each) for each in healthy))
@@ -82,7 +84,7 @@ async def test_failing_event_is_buried_at_the_fifth_delivery(bus: Bus, db: Datab
     async def buried() -> bool:
         return (poison, "exhausted") in await waiting(db, listener.durable)
 
-    await eventually(buried, timeout=10)
+    await eventually(buried)
     assert listener.times(poison) == baseline.CONSUMER_BURY_AT
     (letter,) = [each for each in await DeadLetters(db).waiting() if each.event_id == poison]
     assert letter.error == "RuntimeError: never works"
@@ -94,8 +96,9 @@ async def test_dead_letter_can_be_replayed(bus: Bus, db: Database) -> None:
     """A replayed event reaches its consumer again under its own id, even inside the window."""
     bus.bury_in(db)
     listener = Listener(bus)
-    poison = await publish(bus, listener.subject)
+    poison = new_id()
     listener.failing[poison] = Malformed("not now")
+    await publish(bus, listener.subject, event_id=poison)
 
     async def letter_waits() -> bool:
         return bool(await waiting(db, listener.durable))
@@ -117,10 +120,11 @@ async def test_what_the_server_gave_up_is_buried(bus: Bus, db: Database) -> None
     event_id = await publish(bus, listener.subject)
     await eventually(lambda: listener.times(event_id))
     advisory = f"$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.AUTH.{listener.durable}"
-
-    bus.tell(advisory, b'{"stream_seq": %d}' % await bus.last_seq("AUTH"))
+    seq = await bus.last_seq("AUTH")
 
     async def buried() -> bool:
+        # Again and again: nobody says when the subscription stands.
+        bus.tell(advisory, b'{"stream_seq": %d}' % seq)
         return (event_id, "exhausted") in await waiting(db, listener.durable)
 
     await eventually(buried)
@@ -132,7 +136,9 @@ async def test_event_without_id_is_malformed(bus: Bus, db: Database) -> None:
     listener = Listener(bus)
     client = bus._link.client
     assert client is not None
-    await client.jetstream().publish(listener.subject, b"{}", timeout=2)
+    js = client.jetstream()
+    await ensure_stream(js, "AUTH")
+    await js.publish(listener.subject, b"{}", timeout=20)
 
     async def buried() -> bool:
         return (None, "malformed") in await waiting(db, listener.durable)
@@ -156,8 +162,9 @@ async def test_an_outage_of_postgres_buries_nothing(
 
     monkeypatch.setattr(letters, "reachable", reachable)
     monkeypatch.setattr("common.bus.settle._HOLD", (0.01, 0.02))
-    event_id = await publish(bus, listener.subject)
+    event_id = new_id()
     listener.failing[event_id] = Unavailable()
+    await publish(bus, listener.subject, event_id=event_id)
 
     await eventually(lambda: listener.times(event_id) > baseline.CONSUMER_MAX_DELIVER + 3)
     away = False
@@ -239,14 +246,14 @@ async def test_command_is_answered_by_its_owner(bus: Bus) -> None:
 
     async def answered() -> bool:
         try:
-            reply = await bus.request(subject, Ask(number=21), timeout=1)
+            reply = await bus.request(subject, Ask(number=21), timeout=5)
         except BusUnavailable:
             return False
         return Answer.model_validate_json(reply).double == 42
 
     await eventually(answered)
     with pytest.raises(CommandFailed) as refused:
-        await bus.request(subject, Ask(number=101), timeout=1)
+        await bus.request(subject, Ask(number=101), timeout=20)
     assert refused.value.error_code == "too_much"
 
 
@@ -255,7 +262,7 @@ async def test_fanout_reaches_other_replicas_and_itself_once(
 ) -> None:
     """A frame is delivered here at once and elsewhere through NATS, nowhere twice."""
     other_bus = await Bus.connect(nats_url, name="other", runner=runner)
-    assert await other_bus.until_up(5)
+    assert await other_bus.until_up(20)
     here, there = Fanout(bus=bus, replica="r"), Fanout(bus=other_bus, replica="r")
     got: dict[str, list[tuple[str, bytes]]] = {"here": [], "there": []}
     user, ready = uuid4().hex, uuid4().hex
@@ -272,8 +279,12 @@ async def test_fanout_reaches_other_replicas_and_itself_once(
     assert got["here"] == [(f"rt.chat.{user}", b"hello")]
 
     await eventually(lambda: (f"rt.chat.{user}", b"hello") in got["there"])
-    there.tell(f"rt.chat.{user}", b"back")
-    await eventually(lambda: (f"rt.chat.{user}", b"back") in got["here"])
+
+    def answered() -> bool:
+        there.tell(f"rt.chat.{user}", b"back")
+        return (f"rt.chat.{user}", b"back") in got["here"]
+
+    await eventually(answered)
     assert got["here"].count((f"rt.chat.{user}", b"hello")) == 1
 
 

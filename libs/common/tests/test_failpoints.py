@@ -47,7 +47,7 @@ async def test_events_survive_a_kill_after_the_commit(
     assert written >= 3
     Outbox(service="auth", db=db, bus=bus, runner=runner, clock=SystemClock())
 
-    await eventually(lambda: len(heard) == written, timeout=8)
+    await eventually(lambda: len(heard) == written, timeout=40)
 
 
 async def _write_until_killed(plumbed: TestDatabase, nats_url: str) -> None:
@@ -62,5 +62,5 @@ async def _write_until_killed(plumbed: TestDatabase, nats_url: str) -> None:
         },
         stdout=asyncio.subprocess.DEVNULL,
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         assert await writer.wait() == -signal.SIGKILL

@@ -11,7 +11,7 @@ import orjson
 import pytest
 import valkey.asyncio as valkey_client
 
-from common import revocation
+from common import baseline, revocation
 from common.db import Unavailable
 from common.ids import new_id
 from common.revocation import LoginRevoked, Revocations
@@ -285,8 +285,10 @@ async def test_memory_ends_with_the_tokens(stage: Stage) -> None:
 
 
 @pytest.fixture
-async def server(valkey_url: str) -> AsyncIterator[Any]:
-    """A client of the run's Valkey, without revocations."""
+async def server(valkey_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
+    """A client of the run's Valkey, without revocations; whoever asks it has patience."""
+    for name in ("VALKEY_POOL_TIMEOUT", "VALKEY_SOCKET_TIMEOUT", "VALKEY_CONNECT_TIMEOUT"):
+        monkeypatch.setattr(baseline, name, 20)
     client = valkey_client.Valkey.from_url(valkey_url)
     await client.delete(SENTINEL)
     yield client

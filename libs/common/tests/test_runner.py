@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import time
 
 import pytest
 
@@ -70,7 +69,7 @@ async def test_a_pulse_during_a_run_causes_one_more(runner: Runner) -> None:
         await go_on.wait()
 
     pulse = runner.every("work", 60, work, jitter=0)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(20):
         await inside.wait()
     pulse.now()
     go_on.set()
@@ -137,10 +136,9 @@ async def test_a_stuck_task_is_cancelled_again_and_does_not_hold_the_exit() -> N
     runner.background(swallow_twice(), name="twice")
     runner.background(swallow_all(), name="all")
     await asyncio.sleep(0)
-    started = time.monotonic()
-    await runner.stop(budget=4)
+    async with asyncio.timeout(30):
+        await runner.stop(budget=4)
 
-    assert time.monotonic() - started < 5
     assert swallowed == 2
     assert runner.stuck == ["all"]
     assert closed == [1]
@@ -184,5 +182,6 @@ async def test_a_stopped_runner_takes_nothing(name: str) -> None:
         runner.spawn("late", work)
     else:
         runner.background(work(), name="late")
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0)
     assert not runner._tasks
+    assert ran == []

@@ -12,6 +12,7 @@ from common.bus import Bus
 from common.cli import main
 from common.clock import SystemClock
 from common.db import Database
+from common.log import get_logger
 from common.outbox import Outbox
 from common.runner import Runner
 from common.settings import ServiceSettings
@@ -36,6 +37,7 @@ routes = Routes()
 @routes.get("/sleep/{tenths}")
 async def sleep(ctx: Context, tenths: int) -> Slept:
     """Answer after a while."""
+    get_logger("tiny").info("sleeping")
     await asyncio.sleep(tenths / 10)
     return Slept(seconds=tenths / 10)
 

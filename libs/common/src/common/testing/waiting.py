@@ -12,7 +12,7 @@ _POLL = 0.02
 
 async def eventually(
     predicate: Callable[[], T | Awaitable[T]],
-    timeout: float = 5.0,  # noqa: ASYNC109 - a test's patience, part of its promise
+    timeout: float = 20.0,  # noqa: ASYNC109 - a test's patience, never what it measures
 ) -> T:
     """Return the first truthy answer of `predicate`; fail after `timeout` seconds without one.
 
