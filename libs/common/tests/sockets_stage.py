@@ -1,15 +1,13 @@
 """A hub with everything around it that the tests of sockets may turn."""
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
 from typing import Any, ClassVar
 from uuid import UUID
 
 import pytest
-from aiohttp import (
-    ClientWebSocketResponse,
-    WSMsgType,
-)
+from aiohttp import ClientWebSocketResponse, WSMessage, WSMsgType
 from aiohttp.test_utils import TestClient
 from pydantic import BaseModel, Field
 
@@ -22,6 +20,16 @@ from common.web import Health, build_app
 
 Client = TestClient[Any, Any]
 Socket = ClientWebSocketResponse
+
+PATIENCE_SECONDS = 20
+# The product's bounds, but nobody is cut off because the machine is busy.
+_PATIENT = SocketLimits(auth_seconds=60, send_seconds=60, close_seconds=PATIENCE_SECONDS)
+
+
+def limited(**changes: Any) -> pytest.MarkDecorator:
+    """Give the stage of a test other limits."""
+    other = dataclasses.replace(_PATIENT, **changes)
+    return pytest.mark.parametrize("limits", [other], ids=[",".join(changes)])
 
 
 class Settings:
@@ -45,7 +53,7 @@ class Say(BaseModel):
 class Stage:
     """A hub with everything around it that a test may turn."""
 
-    def __init__(self, runner: Runner, limits: SocketLimits | None = None) -> None:
+    def __init__(self, runner: Runner, limits: SocketLimits) -> None:
         self.clock = FakeClock()
         self.mint = Mint(self.clock)
         self.revocations = FakeRevocations()
@@ -101,9 +109,15 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(runner: Runner) -> Stage:
+def limits() -> SocketLimits:
+    """What the hub allows; `limited` changes it."""
+    return _PATIENT
+
+
+@pytest.fixture
+async def stage(runner: Runner, limits: SocketLimits) -> Stage:
     """A fresh hub."""
-    return Stage(runner)
+    return Stage(runner, limits)
 
 
 @pytest.fixture
@@ -120,9 +134,27 @@ async def connect(client: Client, token: str, **extra: Any) -> Socket:
     return socket
 
 
+async def enter(client: Client, token: str) -> Socket:
+    """Open a socket and read the first frame."""
+    socket = await connect(client, token)
+    await state(socket)
+    return socket
+
+
+async def message(socket: Socket) -> WSMessage:
+    """Read the next message."""
+    return await socket.receive(timeout=PATIENCE_SECONDS)
+
+
+async def hear(socket: Socket) -> dict[str, Any]:
+    """Read the next frame."""
+    frame: dict[str, Any] = (await message(socket)).json()
+    return frame
+
+
 async def state(socket: Socket) -> dict[str, Any]:
     """Read the first frame."""
-    frame: dict[str, Any] = await socket.receive_json(timeout=5)
+    frame = await hear(socket)
     assert frame["type"] == "state"
     return frame
 
@@ -130,7 +162,7 @@ async def state(socket: Socket) -> dict[str, Any]:
 async def close_code(socket: Socket) -> int | None:
     """Read until the end and return its code."""
     while not socket.closed:
-        message = await socket.receive(timeout=5)
-        if message.type in (WSMsgType.CLOSE, WSMsgType.CLOSED, WSMsgType.ERROR):
+        last = await message(socket)
+        if last.type in (WSMsgType.CLOSE, WSMsgType.CLOSED, WSMsgType.ERROR):
             break
     return socket.close_code

@@ -4,12 +4,7 @@ import asyncio
 
 import pytest
 import structlog
-from aiohttp import (
-    ClientSession,
-    TCPConnector,
-    WSCloseCode,
-    WSServerHandshakeError,
-)
+from aiohttp import ClientSession, TCPConnector, WSCloseCode, WSServerHandshakeError
 from aiohttp.test_utils import TestClient
 from libs.common.tests.sockets_stage import (
     Client,
@@ -17,19 +12,21 @@ from libs.common.tests.sockets_stage import (
     client,
     close_code,
     connect,
+    enter,
+    limited,
+    limits,
     stage,
     state,
 )
 
 from common.db import Unavailable
 from common.ids import new_id
-from common.runner import Runner
-from common.sockets import Frame, SocketLimits
+from common.sockets import Frame
 from common.testing import eventually, load_problem
 from common.testing.serving import EdgeTestServer
 from common.web import ALLOWED_ORIGINS
 
-__all__ = ["client", "stage"]  # fixtures
+__all__ = ["client", "limits", "stage"]  # fixtures
 
 pytestmark = pytest.mark.req("AU-08", "OP-09")
 
@@ -56,13 +53,12 @@ async def test_a_header_authenticates_too(stage: Stage, client: Client) -> None:
     assert await state(socket)
 
 
-async def test_silence_is_ended(runner: Runner) -> None:
+@limited(auth_seconds=0.05)
+async def test_silence_is_ended(client: Client) -> None:
     """T64: a socket that does not say who it is is closed with 4408."""
-    stage = Stage(runner, SocketLimits(auth_seconds=0.05))
-    async with TestClient(EdgeTestServer(stage.app)) as client:
-        socket = await client.ws_connect("/ws")
+    socket = await client.ws_connect("/ws")
 
-        assert await close_code(socket) == 4408
+    assert await close_code(socket) == 4408
 
 
 @pytest.mark.parametrize("query", ["token=x", "access_token=x", "q=eyJhbGciOiJ4In0.e30.", "JWT="])
@@ -131,23 +127,22 @@ async def test_a_first_message_is_no_larger_than_any_other(client: Client) -> No
     assert await close_code(socket) == WSCloseCode.MESSAGE_TOO_BIG
 
 
-async def test_one_address_cannot_take_every_place(runner: Runner) -> None:
+@limited(most_unauthenticated_per_address=2)
+async def test_one_address_cannot_take_every_place(stage: Stage, client: Client) -> None:
     """Sockets that stay silent shut out their own address only, and only while they are open."""
-    stage = Stage(runner, SocketLimits(most_unauthenticated_per_address=2))
-    async with TestClient(EdgeTestServer(stage.app)) as client:
-        silent = [await client.ws_connect("/ws") for _ in range(2)]
-        assert await eventually(lambda: len(stage.hub._door.strangers) == 2)
-        with pytest.raises(WSServerHandshakeError) as refused:
-            await client.ws_connect("/ws")
-        async with (
-            ClientSession(connector=TCPConnector(local_addr=("127.0.0.2", 0))) as elsewhere,
-            elsewhere.ws_connect(client.make_url("/ws")) as neighbour,
-        ):
-            await neighbour.send_json({"type": "auth", "token": stage.mint.token()})
-            await state(neighbour)
-        await silent[0].close()
-        assert await eventually(lambda: len(stage.hub._door.strangers) == 1)
-        await state(await connect(client, stage.mint.token()))
+    silent = [await client.ws_connect("/ws") for _ in range(2)]
+    assert await eventually(lambda: len(stage.hub._door.strangers) == 2)
+    with pytest.raises(WSServerHandshakeError) as refused:
+        await client.ws_connect("/ws")
+    async with (
+        ClientSession(connector=TCPConnector(local_addr=("127.0.0.2", 0))) as elsewhere,
+        elsewhere.ws_connect(client.make_url("/ws")) as neighbour,
+    ):
+        await neighbour.send_json({"type": "auth", "token": stage.mint.token()})
+        await state(neighbour)
+    await silent[0].close()
+    assert await eventually(lambda: len(stage.hub._door.strangers) == 1)
+    await enter(client, stage.mint.token())
 
     assert refused.value.status == 429
     assert refused.value.headers is not None
@@ -157,29 +152,26 @@ async def test_one_address_cannot_take_every_place(runner: Runner) -> None:
 async def test_a_sixth_socket_is_refused(stage: Stage, client: Client) -> None:
     """T73: five sockets a user; the sixth gets 4429, another user gets in, the five live on."""
     user_id = new_id()
-    sockets = [await connect(client, stage.mint.token(user_id=user_id)) for _ in range(5)]
-    for socket in sockets:
-        await state(socket)
+    for _ in range(5):
+        await enter(client, stage.mint.token(user_id=user_id))
     sixth = await connect(client, stage.mint.token(user_id=user_id))
 
     assert await close_code(sixth) == 4429
-    assert await state(await connect(client, stage.mint.token()))
+    await enter(client, stage.mint.token())
     assert stage.hub.send(user_id, Frame(type="x")) == 5
 
 
-async def test_opening_again_and_again_is_refused(runner: Runner) -> None:
+@limited(opens_per_user=3)
+async def test_opening_again_and_again_is_refused(stage: Stage, client: Client) -> None:
     """Each opening costs a full state: beyond a burst one a second, and others are not held up."""
-    stage = Stage(runner, SocketLimits(opens_per_user=3))
     user_id = new_id()
-    async with TestClient(EdgeTestServer(stage.app)) as client:
-        for _ in range(3):
-            socket = await connect(client, stage.mint.token(user_id=user_id))
-            await state(socket)
-            await socket.close()
-        assert await close_code(await connect(client, stage.mint.token(user_id=user_id))) == 4429
-        await state(await connect(client, stage.mint.token()))
-        stage.clock.advance(1.1)
-        await state(await connect(client, stage.mint.token(user_id=user_id)))
+    for _ in range(3):
+        socket = await enter(client, stage.mint.token(user_id=user_id))
+        await socket.close()
+    assert await close_code(await connect(client, stage.mint.token(user_id=user_id))) == 4429
+    await enter(client, stage.mint.token())
+    stage.clock.advance(1.1)
+    await enter(client, stage.mint.token(user_id=user_id))
 
 
 @pytest.mark.parametrize(

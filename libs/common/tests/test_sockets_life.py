@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType
 from aiohttp.test_utils import TestClient
+from libs.common.tests.sockets_stage import hear, message
 from pydantic import BaseModel, ConfigDict
 
 from common.db import Unavailable
@@ -94,8 +95,8 @@ async def connect(
     socket = await client.ws_connect("/ws", autoping=False)
     await socket.ping()
     await socket.send_json({"type": "auth", "token": stage.mint.token(role="mitra", **claims)})
-    assert (await socket.receive(timeout=5)).type is WSMsgType.PONG
-    assert (await socket.receive_json(timeout=5))["type"] == "state"
+    assert (await message(socket)).type is WSMsgType.PONG
+    assert (await hear(socket))["type"] == "state"
     return socket
 
 
@@ -108,36 +109,43 @@ async def tick(stage: Stage, seconds: float) -> None:
     await stage.hub.tick()
 
 
+# A hundred times the product's: what the test itself takes is nothing beside it.
+SLOW = SocketLimits(heartbeat_seconds=1500)
+
+
 async def test_the_silent_are_asked_and_then_dropped(runner: Runner) -> None:
     """15 s of silence bring a ping; 7.5 s more without an answer end the connection."""
-    stage = Stage(runner)
+    stage = Stage(runner, SLOW)
     async with TestClient(EdgeTestServer(stage.app)) as client:
         dead = await connect(client, stage)
-        await tick(stage, 14)
-        await tick(stage, 2)
-        assert (await dead.receive(timeout=5)).type is WSMsgType.PING
-        await tick(stage, 7)
+        (connection,) = stage.hub.connections_of(*stage.hub.users())
+        await tick(stage, 1400)
+        assert connection.asked_at <= connection.heard_at
+        await tick(stage, 200)
+        assert (await message(dead)).type is WSMsgType.PING
+        await tick(stage, 700)
         assert len(stage.hub.users()) == 1
-        await tick(stage, 1)
+        await tick(stage, 100)
 
         assert await eventually(lambda: not stage.hub.users())
-        assert (await dead.receive(timeout=5)).type in (WSMsgType.CLOSED, WSMsgType.ERROR)
+        assert (await message(dead)).type in (WSMsgType.CLOSED, WSMsgType.ERROR)
+    assert SocketLimits().heartbeat_seconds == 15
 
 
 async def test_whoever_answers_or_says_something_stays(runner: Runner) -> None:
     """A pong is a sign of life, and so is every frame: the next question starts from there."""
-    stage = Stage(runner)
+    stage = Stage(runner, SLOW)
     async with TestClient(EdgeTestServer(stage.app)) as client:
         socket = await connect(client, stage)
         (connection,) = stage.hub.connections_of(*stage.hub.users())
         for sign in (socket.pong, lambda: socket.send_str('{"type":"beat"}')):
-            await tick(stage, 16)
-            assert (await socket.receive(timeout=5)).type is WSMsgType.PING
+            await tick(stage, 1600)
+            assert (await message(socket)).type is WSMsgType.PING
             asked_at = connection.asked_at
             await sign()
             assert await eventually(lambda: connection.heard_at >= asked_at)  # noqa: B023
-            await tick(stage, 8)
-        assert (await socket.receive(timeout=5)).data.encode() == ANSWER
+            await tick(stage, 800)
+        assert (await message(socket)).data.encode() == ANSWER
 
         assert len(stage.hub.users()) == 1
 
@@ -154,7 +162,7 @@ async def test_nobody_is_silent_while_we_do_not_listen(runner: Runner) -> None:
             await tick(stage, 60)
         stage.hold.set()
 
-        assert (await socket.receive(timeout=5)).data.encode() == ANSWER
+        assert (await message(socket)).data.encode() == ANSWER
 
 
 async def test_frames_that_say_nothing_are_checked_each_time(runner: Runner) -> None:
@@ -165,13 +173,13 @@ async def test_frames_that_say_nothing_are_checked_each_time(runner: Runner) -> 
         socket = await connect(client, stage, login_id=login_id)
         for text in ('{"type":"beat","data":{}}',) * 2 + ('{"type":"beat","id":"7"}',) * 2:
             await socket.send_str(text)
-        answers = [await socket.receive_json(timeout=5) for _ in range(4)]
+        answers = [await hear(socket) for _ in range(4)]
         stage.revocations.revoked.add(login_id)
         await socket.send_str('{"type":"beat","data":{}}')
 
         assert [answer["id"] for answer in answers] == [None, None, "7", "7"]
         assert {answer["type"] for answer in answers} == {"beaten"}
-        assert (await socket.receive(timeout=5)).data == 4403
+        assert (await message(socket)).data == 4403
         assert stage.beats == 4
 
 
@@ -185,7 +193,7 @@ async def test_the_plainest_frames_are_taken_as_they_arrive(runner: Runner) -> N
         socket = await connect(client, stage)
         for text in (TICK, TICK, '{"type":"tick","id":"1"}', TICK):
             await socket.send_str(text)
-            assert (await socket.receive_json(timeout=5))["type"] == "beaten"
+            assert (await hear(socket))["type"] == "beaten"
 
         assert (stage.beats, stage.taken) == (2, 2)
 
@@ -196,14 +204,14 @@ async def test_a_frame_waits_for_those_before_it(runner: Runner) -> None:
     async with TestClient(EdgeTestServer(stage.app)) as client:
         socket = await connect(client, stage)
         await socket.send_str(TICK)
-        await socket.receive(timeout=5)
+        await message(socket)
         stage.hold.clear()
         for text in ('{"type":"beat","id":"slow"}', TICK, TICK):
             await socket.send_str(text)
         assert await eventually(lambda: stage.beats == 2)
         assert stage.taken == 0
         stage.hold.set()
-        answers = [await socket.receive_json(timeout=5) for _ in range(3)]
+        answers = [await hear(socket) for _ in range(3)]
 
         assert [answer["id"] for answer in answers] == ["slow", None, None]
 
@@ -217,7 +225,7 @@ async def test_what_is_taken_at_once_is_checked_as_ever(runner: Runner, how: str
         socket = await connect(client, stage, login_id=login_id)
         for _ in range(2):
             await socket.send_str(TICK)
-            await socket.receive(timeout=5)
+            await message(socket)
         if how == "revoked":
             stage.revocations.revoked.add(login_id)
         if how == "away":
@@ -226,9 +234,9 @@ async def test_what_is_taken_at_once_is_checked_as_ever(runner: Runner, how: str
             stage.error = RuntimeError("secret")
         for _ in range(4 if how == "flood" else 1):
             await (socket.send_bytes(b"x") if how == "binary" else socket.send_str(TICK))
-        said = [await socket.receive(timeout=5)]
+        said = [await message(socket)]
         while said[-1].type is WSMsgType.TEXT and how == "flood":
-            said.append(await socket.receive(timeout=5))
+            said.append(await message(socket))
 
         codes = {"revoked": 4403, "flood": 1008, "binary": 1003}
         if how in codes:
@@ -262,7 +270,7 @@ async def test_whoever_is_gone_is_forgotten_at_once(runner: Runner, how: str) ->
     async with TestClient(EdgeTestServer(stage.app)) as client:
         socket = await connect(client, stage)
         await socket.send_str(TICK)
-        await socket.receive(timeout=5)
+        await message(socket)
         gc.collect()
         gc.disable()
         try:
@@ -270,7 +278,7 @@ async def test_whoever_is_gone_is_forgotten_at_once(runner: Runner, how: str) ->
             left = [weakref.ref(part) for part in (connection, connection._websocket)]
             if how == "restart":
                 connection.close(1012)
-                await socket.receive(timeout=5)
+                await message(socket)
             elif how == "vanished":
                 transport = socket._response.connection.transport  # type: ignore[union-attr]
                 transport.abort()  # type: ignore[union-attr]
