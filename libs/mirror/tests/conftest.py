@@ -8,13 +8,39 @@ import valkey.asyncio as valkey_client
 from libs.mirror.tests.stage import WRITTEN, Stage
 from tests.support import Databases
 
+from common import baseline
 from common.clock import SystemClock
 from common.db import Database
 from common.runner import Runner
-from mirror import Limits, open_mirror
+from mirror import Limits, asking, fallback, open_mirror, seeding
 from mirror.testing import World, empty
 
 LIMITS = Limits(heartbeat_seconds=20, fresh_seconds=45, auto_offline_seconds=75)
+VALKEY = {
+    name: getattr(baseline, name) for name in ("VALKEY_CONNECT_TIMEOUT", "VALKEY_SOCKET_TIMEOUT")
+}
+PATIENT = 60.0
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is no outage, and nobody looks at the mirror but the test.
+
+    What a test is about it sets itself; `hasty` is about what becomes of a late answer.
+    """
+    for name in (*VALKEY, "PG_CONNECT_TIMEOUT", "PG_ACQUIRE_TIMEOUT", "PG_COMMAND_TIMEOUT"):
+        monkeypatch.setattr(baseline, name, PATIENT)
+    monkeypatch.setattr(fallback, "_PATIENCE", PATIENT)
+    monkeypatch.setattr(asking, "_JUMP_MS", 10_000)
+    monkeypatch.setattr(seeding, "_LEASE_MS", int(PATIENT * 1000))
+    monkeypatch.setattr("mirror.kit.SECONDS", 3_600.0)
+
+
+@pytest.fixture
+def hasty(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever connects to Valkey from here on waits for it as briefly as a service does."""
+    for name, seconds in VALKEY.items():
+        monkeypatch.setattr(baseline, name, seconds)
 
 
 @pytest.fixture(scope="session")

@@ -40,7 +40,7 @@ async def test_our_own_clocks_are_not_asked_what_time_it_is(stage: Stage) -> Non
     status = await stage.kit.mirror.status(old)
     assert status is not None
     assert status.beat_age_ms is not None
-    assert 0 <= status.beat_age_ms < 3_000
+    assert 0 <= status.beat_age_ms < 30_000
 
 
 @pytest.mark.parametrize("seconds", [MINUTES, -MINUTES])

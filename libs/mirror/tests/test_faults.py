@@ -1,33 +1,23 @@
 """Valkey frozen, killed, cut off, restarted: slower, never wrong, and soon well again."""
 
 import asyncio
+import contextlib
 import os
 import signal
-import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import cast
-from uuid import UUID
 
 import pytest
 from libs.mirror.tests.stage import Stage
+from prometheus_client import REGISTRY
 
+from common import baseline
 from common.clock import SystemClock
-from common.db import Unavailable
-from common.ids import new_id
 from common.runner import Runner
 from common.testing.proxy import Proxy
 from common.testing.waiting import eventually
-from mirror import (
-    Counts,
-    Limits,
-    MirrorKit,
-    MirrorUnavailable,
-    Presence,
-    Reachability,
-    open_mirror,
-)
-from mirror.fallback import Bulkhead, WithFallback
+from mirror import Limits, MirrorKit, MirrorUnavailable, asking, open_mirror
+from mirror import link as link_module
 from mirror.link import Link
 from temani.servers import Valkey
 
@@ -45,79 +35,139 @@ async def through(stage: Stage, valkey: Valkey) -> AsyncIterator[Through]:
         await runner.stop()
 
 
+@pytest.fixture
+def breaker_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once nobody tries any more, nobody does until `close_breaker`: a busy machine is slow."""
+    monkeypatch.setattr(baseline, "VALKEY_BREAKER_OPEN", 3_600.0)
+
+
+async def close_breaker(link: Link) -> None:
+    """Let the time pass after which one tries again; return when Valkey answers."""
+
+    async def answers() -> bool:
+        link._closed_until = 0.0
+        with contextlib.suppress(MirrorUnavailable):
+            return await link.command(b"PING") == b"PONG"
+        return False
+
+    await eventually(answers, timeout=60)
+
+
+def failures() -> float:
+    """Return how often Valkey was waited for in vain, or found away."""
+    return REGISTRY.get_sample_value("mirror_link_failures_total") or 0.0
+
+
+async def scripts_run(stage: Stage) -> int:
+    """Return how many scripts Valkey has run."""
+    calls: int = (await stage.raw.info("commandstats"))["cmdstat_evalsha"]["calls"]
+    return calls
+
+
 @pytest.mark.fault
 @pytest.mark.req("AV-07")
-async def test_a_frozen_valkey_costs_a_moment_then_nothing(stage: Stage, through: Through) -> None:
-    """Half-open: the first answers come late by 0.15 s, then nobody waits; all are right."""
+async def test_a_frozen_valkey_costs_a_moment_then_nothing(
+    stage: Stage, hasty: None, breaker_stays: None, through: Through
+) -> None:
+    """Half-open: three answers come late by 0.15 s, then nobody waits; all are right."""
     kit, proxy = through
     mitra = await stage.world.mitra()
-    await kit.seeder.reseed("test")
+    await stage.kit.seeder.reseed("test")
+    await close_breaker(kit.mirror._link)
+    before = failures()
     proxy.blackhole()
-    took = []
     for _ in range(8):
-        started = time.monotonic()
-        counts = await kit.presence.counts()
-        found = await kit.presence.find_available(3)
-        took.append(time.monotonic() - started)
-        assert counts.source == "postgres"
-        assert found == [mitra]
-    assert max(took) < 1.5
-    assert sorted(took)[len(took) // 2] < 0.1, "the breaker is open"
+        assert (await kit.presence.counts()).source == "postgres"
+        assert await kit.presence.find_available(3) == [mitra]
+    assert failures() - before == baseline.VALKEY_BREAKER_FAILURES
     proxy.heal()
+    await close_breaker(kit.mirror._link)
 
     async def mirrored() -> bool:
         return (await kit.presence.counts()).source == "mirror"
 
-    await eventually(mirrored, timeout=6)
+    await eventually(mirrored, timeout=60)
 
 
 @pytest.mark.fault
-async def test_a_stale_write_after_a_freeze_changes_nothing(stage: Stage, through: Through) -> None:
+async def test_a_stale_write_after_a_freeze_changes_nothing(
+    stage: Stage, hasty: None, through: Through
+) -> None:
     """What was sent into a frozen Valkey is applied when it thaws, and loses to newer facts."""
     kit, proxy = through
     mitra = await stage.world.mitra(load=3)
-    await kit.seeder.reseed("test")
+    await stage.kit.seeder.reseed("test")
+    await close_breaker(kit.mirror._link)
     await stage.world.load(mitra, 0)
-    proxy.gate_replies()
+    proxy.blackhole()
     with pytest.raises(MirrorUnavailable):
         await kit.seeder.heal([mitra])
     await stage.world.load(mitra, 3)
     await stage.kit.seeder.heal([mitra])
+    before = await scripts_run(stage)
     proxy.heal()
 
+    async def arrived() -> bool:
+        return await scripts_run(stage) > before
+
+    await eventually(arrived, timeout=60)
     assert await stage.raw.hget("{mitras}:load", str(mitra)) == b"3/3"
 
 
 @pytest.mark.fault
 async def test_a_cut_connection_is_made_anew_within_the_call(
-    stage: Stage, through: Through
+    stage: Stage, through: Through, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A reset between two questions costs no answer: the question is asked once more."""
+    monkeypatch.setattr(link_module, "OUTAGE_SECONDS", 600.0)
     kit, proxy = through
     await stage.world.mitra()
     await kit.seeder.reseed("test")
     for _ in range(5):
         proxy.reset()
         await asyncio.sleep(0)
-        assert (await kit.presence.counts()).available == 1
+        assert (await kit.mirror.counts()).available == 1
+    assert kit.mirror._link.connections > 1
+
+
+@pytest.mark.fault
+@pytest.mark.req("AV-08", "AV-09")
+async def test_found_again_and_cut_off_at_once_it_is_still_behind(
+    stage: Stage, through: Through, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came to pass during the outage has not come over, on whichever connection it is."""
+    monkeypatch.setattr(asking, "_FOUND_AGAIN_MS", 600_000)
+    kit, proxy = through
+    await stage.world.mitra()
+    await kit.seeder.reseed("test")
+    assert (await kit.mirror.counts()).available == 1
+    for outage in (0.0, 600.0):
+        # The first is longer than that, the second is not.
+        monkeypatch.setattr(link_module, "OUTAGE_SECONDS", outage)
+        proxy.reset()
+        with pytest.raises(MirrorUnavailable, match="away until a moment ago"):
+            await kit.mirror.counts()
+    assert await kit.seeder.mend() is not None
+
+    assert (await kit.mirror.counts()).available == 1
 
 
 @pytest.mark.fault
 @pytest.mark.req("AV-08", "AV-09")
 async def test_a_killed_valkey_comes_back_empty_and_is_seeded(stage: Stage, tmp_path: Path) -> None:
     """Killed: Postgres answers. Restarted, it is empty: still Postgres, until it is seeded."""
-    server = Valkey(tmp_path / "valkey")
+    server = Valkey(tmp_path / "valkey", cluster=False)
     await server.start()
     runner = Runner()
     kit = await open_mirror(server.url, stage.db, runner, SystemClock(), Limits())
     try:
-        mitra = await stage.world.mitra(beat_age=20)
+        mitra = await stage.world.mitra(beat_age=10)
         await kit.seeder.mend()
         assert (await kit.presence.counts()).source == "mirror"
         await server.kill()
         assert (await kit.presence.counts()).source == "postgres"
         assert await kit.beats.beat(mitra) == "recorded"
-        assert await stage.world.beaten_ago(mitra) < 5
+        assert await stage.world.beaten_ago(mitra) < 10
         await server.start()
 
         async def mended() -> bool:
@@ -126,43 +176,39 @@ async def test_a_killed_valkey_comes_back_empty_and_is_seeded(stage: Stage, tmp_
             except MirrorUnavailable:
                 return False
             counts = await kit.presence.counts()
-            assert counts.available == 1, "never nobody"
+            if counts.available != 1:
+                pytest.fail("nobody is there")
             return counts.source == "mirror"
 
-        await eventually(mended, timeout=15)
+        await eventually(mended, timeout=40)
         status = await kit.mirror.status(mitra)
         assert status is not None
         assert status.beat_age_ms is not None
-        assert status.beat_age_ms < 20_000, "the beat of the outage was kept"
+        kept = status.beat_age_ms - await stage.world.beaten_ago(mitra) * 1000
+        assert kept < 9_000, "the beat of the outage was kept"
     finally:
         await runner.stop()
         await server.stop()
 
 
 @pytest.mark.fault
-async def test_a_stopped_server_process_is_noticed(stage: Stage, tmp_path: Path) -> None:
+async def test_a_stopped_server_process_is_noticed(
+    stage: Stage, tmp_path: Path, hasty: None, breaker_stays: None
+) -> None:
     """SIGSTOP: the kernel still accepts connections; calls end in time all the same."""
-    server = Valkey(tmp_path / "valkey")
+    server = Valkey(tmp_path / "valkey", cluster=False)
     await server.start()
     link = Link(server.url, clock=SystemClock())
     try:
-        await link.learn_clock()
-        pid = server.pid
-        os.kill(pid, signal.SIGSTOP)
-        started = time.monotonic()
+        await close_breaker(link)
+        before = failures()
+        os.kill(server.pid, signal.SIGSTOP)
         for _ in range(60):
             with pytest.raises(MirrorUnavailable):
                 await link.command(b"PING")
-        assert time.monotonic() - started < 4
-        os.kill(pid, signal.SIGCONT)
-
-        async def answers() -> object:
-            try:
-                return await link.command(b"PING")
-            except MirrorUnavailable:
-                return None
-
-        assert await eventually(answers, timeout=5) == b"PONG"
+        assert failures() - before == baseline.VALKEY_BREAKER_FAILURES
+        os.kill(server.pid, signal.SIGCONT)
+        await close_breaker(link)
     finally:
         await link.close()
         await server.stop()
@@ -172,7 +218,7 @@ async def test_lost_scripts_are_sent_again(stage: Stage) -> None:
     """After SCRIPT FLUSH the next question still gets its answer."""
     await stage.raw.script_flush()
 
-    assert (await stage.kit.mirror.counts()).online == 0
+    assert (await stage.kit.mirror.stale()).online == 0
 
 
 async def test_a_cancelled_question_leaves_the_answers_in_order(stage: Stage) -> None:
@@ -193,70 +239,3 @@ async def test_a_cancelled_question_leaves_the_answers_in_order(stage: Stage) ->
         for number, answer in enumerate(answers)
     )
     assert await echo(7) == 7
-
-
-class Broken:
-    """A mirror that is away."""
-
-    async def find_available(self, limit: int, exclude: Collection[UUID] = ()) -> list[UUID]:
-        """Fail."""
-        raise MirrorUnavailable("away")
-
-    async def is_reachable(self, mitra_ids: Collection[UUID]) -> dict[UUID, Reachability]:
-        """Fail."""
-        raise MirrorUnavailable("away")
-
-    async def counts(self) -> Counts:
-        """Fail."""
-        raise MirrorUnavailable("away")
-
-
-class Slow:
-    """A Postgres that counts who asks at once."""
-
-    def __init__(self) -> None:
-        self.now = self.most = self.asked = 0
-
-    async def find_available(self, limit: int, exclude: Collection[UUID] = ()) -> list[UUID]:
-        """Take a moment."""
-        self.asked += 1
-        self.now += 1
-        self.most = max(self.most, self.now)
-        await asyncio.sleep(0.02)
-        self.now -= 1
-        return []
-
-
-class Gone:
-    """A Postgres that is away."""
-
-    async def counts(self) -> Counts:
-        """Fail."""
-        raise Unavailable
-
-
-def joined(then: object) -> WithFallback:
-    """Join a mirror that is away with this Postgres."""
-    return WithFallback(
-        first=Broken(), then=cast("Presence", then), bulkhead=Bulkhead(clock=SystemClock())
-    )
-
-
-@pytest.mark.req("AV-07")
-async def test_the_fallback_cannot_take_postgres_down() -> None:
-    """Sixty different questions at once: at most eight in Postgres; sixty equal ones: one."""
-    slow = Slow()
-    presence = joined(slow)
-    await asyncio.gather(*(presence.find_available(3, [new_id()]) for _ in range(60)))
-    assert slow.most == 8
-    slow.asked = 0
-    await asyncio.gather(*(presence.find_available(3) for _ in range(60)))
-
-    assert slow.asked == 1
-
-
-@pytest.mark.req("AV-07")
-async def test_with_both_away_the_caller_is_told_to_come_back() -> None:
-    """Neither mirror nor Postgres: Unavailable, not a wrong answer."""
-    with pytest.raises(Unavailable):
-        await joined(Gone()).counts()

@@ -146,7 +146,7 @@ async def test_a_full_valkey_takes_no_beat_and_no_fact(stage: Stage) -> None:
     await stage.raw.config_set("maxmemory", 1)
     try:
         assert await stage.kit.beats.beat(mitra) == "recorded"
-        assert await stage.world.beaten_ago(mitra) < 5
+        assert await stage.world.beaten_ago(mitra) < 20
         assert (await stage.kit.presence.counts()).available == 1
         with pytest.raises(MirrorUnavailable, match="OOM"):
             await stage.kit.seeder.heal([mitra])
@@ -159,4 +159,4 @@ async def test_a_full_valkey_takes_no_beat_and_no_fact(stage: Stage) -> None:
 
     assert status is not None
     assert status.beat_age_ms is not None
-    assert status.beat_age_ms < 15_000, "the beat of the outage came over"
+    assert status.beat_age_ms < 20_000, "the beat of the outage came over"

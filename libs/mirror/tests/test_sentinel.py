@@ -89,7 +89,7 @@ async def test_after_a_seeding_nobody_is_believed_to_be_stale_for_a_while(stage:
     page = await stage.kit.mirror.stale()
     assert page.in_grace
     assert len(page.mitras) == 1
-    assert 60_000 < page.grace_until_ms - page.now_ms <= 65_000
+    assert 20_000 < page.grace_until_ms - page.now_ms <= 65_000
     await stage.kit.seeder.reseed("test")
 
     assert (await stage.kit.mirror.stale()).grace_until_ms == page.grace_until_ms
@@ -113,7 +113,8 @@ async def test_a_silence_of_everybody_starts_the_grace_anew(stage: Stage) -> Non
     await stage.kit.beats.beat(mitra)
     page = await stage.kit.mirror.stale()
     assert page.in_grace
-    assert page.grace_until_ms - page.now_ms > 64_000
+    # While the silence went on these were 50 s, and fewer with each moment.
+    assert page.grace_until_ms - page.now_ms > 51_000
 
 
 async def test_someone_whom_a_fact_is_missing_of_has_no_status(stage: Stage) -> None:

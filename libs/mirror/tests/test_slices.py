@@ -4,7 +4,7 @@ from itertools import pairwise
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from libs.mirror.tests.stage import Stage
 
@@ -19,6 +19,7 @@ def fact(mitra: UUID, version: int = 2) -> LoadFact:
     return LoadFact(mitra, Stamp(1, version), 1, 3)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.integers(1, 3), max_size=40), st.integers(3, 9))
 def test_nothing_is_lost_and_nobody_is_cut_in_two(counts: list[int], size: int) -> None:
     """Each slice is as long as it may be, in the order in which the facts came."""

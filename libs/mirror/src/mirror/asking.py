@@ -109,7 +109,7 @@ class Asking:
         if seeded <= silence_ended and now < silence_ended + self._limits.next_beat_ms:
             raise MirrorUnavailable("it was deaf until a moment ago", state="seeding")
         found = server.found_ms
-        if found is not None and seeded <= found and now < found + _FOUND_AGAIN_MS:
+        if found is not None and seeded <= found <= now < found + _FOUND_AGAIN_MS:
             raise MirrorUnavailable("it was away until a moment ago", state="seeding")
 
 

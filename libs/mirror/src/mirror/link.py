@@ -39,7 +39,7 @@ class Server:
     latest_ms: float
     """The same, or up to one round trip more."""
     found_ms: int | None = None
-    """When it was found again after an outage, on its own clock; None: there was none."""
+    """When it was found again after the last outage, on its own clock; None: there was none."""
 
 
 class Link:
@@ -66,6 +66,7 @@ class Link:
         self._closed_until = 0.0
         self._ended = False
         self._away_since: float | None = None
+        self._found_ms: int | None = None
         self.connections = 0
         """How often Valkey was found (again)."""
 
@@ -197,12 +198,9 @@ class Link:
         if not _leads(replication):
             raise WireLost(_REPLICA)
         earliest, latest = _offsets(time, sent, received)
-        return Server(
-            _run_id(info.result()),
-            earliest,
-            latest,
-            int(received * 1000 + earliest) if self._was_away(received) else None,
-        )
+        if self._was_away(received):
+            self._found_ms = int(received * 1000 + earliest)
+        return Server(_run_id(info.result()), earliest, latest, self._found_ms)
 
     def _was_away(self, now: float) -> bool:
         return self._away_since is not None and now - self._away_since > OUTAGE_SECONDS
