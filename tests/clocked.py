@@ -2,9 +2,11 @@
 
 import os
 import platform
+import sys
 import time
 from pathlib import Path
 
+import pytest
 import valkey.asyncio as valkey_client
 from tests import debian
 from typing_extensions import override
@@ -14,14 +16,43 @@ from temani import layout
 from temani.process import Process
 from temani.servers import Valkey
 
+VARIABLE = "LIBFAKETIME"
 CACHE = layout.ROOT / ".venv" / "faketime"  # goes when the environment goes
+ADVICE = (
+    "Install your system's package libfaketime, or say where its library for programs with threads "
+    f"is: {VARIABLE}=/path/to/libfaketimeMT.so.1. Without it: "
+    "make test ARGS='-k \"not valkeys_clock\"'"
+)
+# Where Debian's, Fedora's and others' packages keep it.
+_FOLDERS = ("usr/lib/{triplet}/faketime", "usr/lib64/faketime", "usr/lib/faketime")
 _CLOSE_SECONDS = 0.2
+_PATIENCE_SECONDS = 30.0
 
 
 def libfaketime() -> Path:
-    """Return the library, fetched once. Raises NotFetched."""
-    root = debian.fetch(("libfaketime",), CACHE, lambda _: None)
-    return root / f"usr/lib/{platform.machine()}-linux-gnu/faketime/libfaketimeMT.so.1"
+    """Return the library: the one that is named, the machine's own, else Debian's, fetched once.
+
+    Where there is none the test that needs it fails and says what to do. It is skipped only where
+    no library could help: other systems than Linux know no LD_PRELOAD.
+    """
+    if sys.platform != "linux":
+        pytest.skip(f"nobody turns the clock of one program alone on {sys.platform}")
+    if named := os.environ.get(VARIABLE):
+        found = Path(named) if Path(named).is_file() else None
+        return found or pytest.fail(f"{VARIABLE}: there is no {named}. {ADVICE}")
+    if found := _below(Path("/")):
+        return found
+    try:
+        root = debian.fetch(("libfaketime",), CACHE, lambda _: None)
+    except debian.NotFetched as reason:
+        pytest.fail(f"No libfaketime here, and {reason}. {ADVICE}")
+    return _below(root) or pytest.fail(f"No libfaketime in {root}. {ADVICE}")
+
+
+def _below(root: Path) -> Path | None:
+    triplet = f"{platform.machine()}-linux-gnu"
+    places = (root / each.format(triplet=triplet) / "libfaketimeMT.so.1" for each in _FOLDERS)
+    return next((place for place in places if place.is_file()), None)
 
 
 class ClockedValkey(Valkey):
@@ -42,7 +73,7 @@ class ClockedValkey(Valkey):
                 whole, micro = await client.time()
                 return abs(whole + micro / 1e6 - time.time() - seconds) < _CLOSE_SECONDS
 
-            await eventually(turned)
+            await eventually(turned, timeout=_PATIENCE_SECONDS)
 
     def _write(self, seconds: float) -> None:
         fresh = self._clock.with_suffix(".new")

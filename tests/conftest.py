@@ -4,13 +4,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.stack import Stack, launch
+from tests.e2e.stack import PATIENT, Stack, launch
 
 
 @pytest.fixture(scope="session")
 async def stack(scratch: Path) -> AsyncIterator[Stack]:
     """The whole system on its demo profile, started once a run."""
-    said: list[str] = []
-    running = await launch(scratch / "stack", say=said.append)
+    running = await launch(scratch / "stack", PATIENT)
     yield running
     await running.launched.stop()

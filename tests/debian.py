@@ -69,6 +69,7 @@ class _Apt:
         self.archives = target / "archives"
         cache = target / "cache"
         self._lists = lists
+        self._unread = ""
         for folder in (self.archives, lists / "partial", cache / "archives" / "partial"):
             folder.mkdir(parents=True, exist_ok=True)
         told = {
@@ -82,13 +83,19 @@ class _Apt:
         self._options = [part for key, value in told.items() for part in ("-o", f"{key}={value}")]
 
     def update(self) -> None:
-        """Read the lists anew, unless somebody did within the hour; raises NotFetched."""
+        """Read the lists anew, unless somebody did within the hour.
+
+        That some could not be read is no failure yet: what is wanted may stand in another one.
+        """
         read = self._lists / "read"
         with (self._lists / "reading").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not read.exists() or time.time() - read.stat().st_mtime > _LISTS_SECONDS:
-                self.run("update")
-                read.touch()
+                try:
+                    self.run("update")
+                    read.touch()
+                except NotFetched as failed:
+                    self._unread = f" ({failed})"
 
     def run(self, *arguments: str) -> str:
         """Run one command of apt-get where downloads shall lie; raises NotFetched."""
@@ -96,9 +103,12 @@ class _Apt:
 
     def missing(self, packages: Sequence[str]) -> list[str]:
         """Return the packages to unpack, with the libraries that the machine lacks."""
-        plan = self.run(
-            "install", "--simulate", "--reinstall", "--no-install-recommends", *packages
-        )
+        try:
+            plan = self.run(
+                "install", "--simulate", "--reinstall", "--no-install-recommends", *packages
+            )
+        except NotFetched as failed:
+            raise NotFetched(f"{failed}{self._unread}") from failed
         return [line.split()[1] for line in plan.splitlines() if line.startswith("Inst ")]
 
 

@@ -6,6 +6,7 @@ their syntax alone, so nothing is imported and a broken test module still shows.
 
 import argparse
 import ast
+import functools
 import json
 import re
 import sys
@@ -34,8 +35,13 @@ def promised() -> dict[str, str]:
     return {match["id"]: match["kind"] for match in lines if match}
 
 
-def marks() -> Iterator[tuple[str, str]]:
-    """Yield (promise id, `path::test`) for every mark in every test file."""
+@functools.cache
+def marks() -> tuple[tuple[str, str], ...]:
+    """Return (promise id, `path::test`) for every mark in every test file."""
+    return tuple(_marks())
+
+
+def _marks() -> Iterator[tuple[str, str]]:
     for home in TEST_HOMES:
         for path in sorted((ROOT / home).rglob("test_*.py")):
             tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -26,7 +26,7 @@ def lay_out(service: str, place: Path) -> list[Path]:
     for found in COPY.finditer(text):
         source, target = ROOT / found["what"], place / found["to"].lstrip("/")
         if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, target)  # with what is compiled already, to save the time
     setting = SETTING.search(text)
     assert setting is not None
     return [place / folder.lstrip("/") for folder in setting["value"].split(":")]

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from tests.e2e.stack import Stack
@@ -13,13 +13,12 @@ from temani.servers import Nats, Postgres, Valkey
 
 @dataclass
 class Drill:
-    """The stack with its own settings, and the servers under it that it did not start itself."""
+    """The stack, and the servers under it that it did not start itself."""
 
     stack: Stack
     postgres: Postgres
     valkey: Valkey
     nats: Nats
-    settings: Mapping[str, str]
 
     def kill_service(self, name: str) -> None:
         """End one service as a crash would; its supervisor is to start it anew."""

@@ -17,6 +17,7 @@ from tests.e2e.stack import Stack
 BEAT_SECONDS = 0.4
 _LOOK_SECONDS = 0.05
 _AGAIN_SECONDS = 0.2
+_PING_SECONDS = 30  # a socket that is cut is told so; nobody is to lose one on a busy machine
 _AWAY = (aiohttp.ClientError, OSError, TimeoutError)
 
 PAIRING = "/api/shared/pairing/ws"
@@ -67,7 +68,7 @@ class LiveMitra:
 
     async def _stay(self) -> None:
         url = self.person.where.gateway.replace("http", "ws", 1) + self.way
-        async with self.person.http.ws_connect(url, heartbeat=5) as wire:
+        async with self.person.http.ws_connect(url, heartbeat=_PING_SECONDS) as wire:
             await wire.send_json({"type": "auth", "token": self.person.token})
             beating = asyncio.ensure_future(self._beat(wire))
             try:

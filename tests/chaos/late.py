@@ -13,6 +13,7 @@ from typing_extensions import override
 from common.testing import Proxy
 from temani import environment, layout
 from temani.ports import free_port
+from temani.process import Process
 from temani.program import Program
 
 REPLICA = "sweeper-late"
@@ -28,12 +29,12 @@ class Snare(Proxy):
     def __init__(self, target: int, subject: str) -> None:
         super().__init__(target)
         self._words = subject.encode()
-        self._pid: int | None = None
+        self._process: Process | None = None
         self.sprung = asyncio.Event()
 
-    def lie_in_wait_for(self, pid: int) -> None:
-        """Say whose wire this is."""
-        self._pid = pid
+    def lie_in_wait_for(self, process: Process) -> None:
+        """Say whose wire this is, before the process starts: it may speak as soon as it runs."""
+        self._process = process
 
     @override
     async def _pump(
@@ -41,8 +42,8 @@ class Snare(Proxy):
     ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
-                if self._words in data and self._pid is not None and not self.sprung.is_set():
-                    os.kill(self._pid, signal.SIGSTOP)
+                if self._words in data and self._process and not self.sprung.is_set():
+                    self._process.freeze()
                     gate.clear()
                     self.sprung.set()
                 await gate.wait()
@@ -76,11 +77,12 @@ async def late_sweeper(drill: Drill) -> AsyncIterator[LateSweeper]:
     own = drill.stack.state.parts["sweeper"].pid
     async with Snare(drill.nats.port, MARK_OFFLINE) as wire:
         program = _program(drill, wire.port)
+        wire.lie_in_wait_for(program.process)
         os.kill(own, signal.SIGSTOP)
         try:
-            await program.start()
-            wire.lie_in_wait_for(program.pid)
-            async with asyncio.timeout(20):
+            # Not until it is ready: it may freeze before.
+            program.process.start()
+            async with asyncio.timeout(60):
                 await wire.sprung.wait()
             yield LateSweeper(program, wire, own)
             await program.stop()
@@ -104,7 +106,7 @@ def _program(drill: Drill, nats_port: int) -> Program:
     return Program(
         REPLICA,
         environment.module("sweeper"),
-        env={**env, **drill.settings, **ours},
+        env={**env, **drill.stack.settings, **ours},
         port=port,
         log=launched.options.folder / "logs" / f"{REPLICA}.log",
         cwd=layout.ROOT,

@@ -1,6 +1,6 @@
 """The sweeper's passes over a real mirror that dies: what it cannot see it does not touch."""
 
-import time
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +21,12 @@ from sweeper.providers.mirror import MirrorPresence, MirrorRebuild
 from sweeper.store import TruthStore
 from temani.servers import Valkey
 
-pytestmark = [pytest.mark.fault, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(240)]
 
 # Without grace: whoever has not beaten for half a minute is taken offline at once.
 LIMITS = Limits(heartbeat_seconds=0, fresh_seconds=0, auto_offline_seconds=30)
-PATIENCE_SECONDS = 1.5
+# A Valkey that says nothing would be waited for without end.
+PATIENCE_SECONDS = 20
 
 
 @dataclass
@@ -83,9 +84,8 @@ async def test_a_pass_without_a_mirror_does_nothing(stage: Stage, kind: str) -> 
     outage = Outage(kind, stage.valkey, stage.admin_url)
     await outage.strike()
     for number, (name, sweep) in enumerate(stage.sweeps.items()):
-        started = time.monotonic()
-        swept = await sweep(turn(slot=number + 1), mine)
-        assert time.monotonic() - started < PATIENCE_SECONDS
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            swept = await sweep(turn(slot=number + 1), mine)
         assert swept.count == 0
         # An emptied Valkey that somebody else is seeding is no reason to skip a reseed.
         assert swept.skipped is not None or (name, kind) == ("reseed", "emptied")
@@ -102,4 +102,4 @@ async def test_a_pass_without_a_mirror_does_nothing(stage: Stage, kind: str) -> 
         await stage.sweeps["auto_offline"](turn(slot=9), mine)
         return stage.owners.offline == [silent]
 
-    await eventually(swept_again, timeout=10)
+    await eventually(swept_again, timeout=30)

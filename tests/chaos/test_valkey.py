@@ -12,10 +12,12 @@ import pytest
 from tests.chaos.drill import Drill
 from tests.chaos.fleet import Fleet
 from tests.chaos.looking import available, eventually, finds_somebody, mirror, taken_offline
-from tests.clocked import ClockedValkey
+from tests.clocked import ClockedValkey, libfaketime
 
-pytestmark = [pytest.mark.fault, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(240)]
 
+# Less than Valkey is frozen: no answer waited for it.
+FROZEN_SECONDS, PATIENCE_SECONDS = 6.5, 6.0
 MINUTES = 7 * 60
 MIRROR_KEYS = ("online", "available", "deactivated", "load", "versions", "seed")
 
@@ -30,7 +32,7 @@ async def kill_valkey(drill: Drill) -> None:
 async def freeze_valkey(drill: Drill) -> None:
     """Frozen until every beat it knows is older than the fresh limit, then thawed."""
     drill.valkey.freeze()
-    await asyncio.sleep(6.5)
+    await asyncio.sleep(FROZEN_SECONDS)
     drill.valkey.thaw()
 
 
@@ -70,7 +72,8 @@ async def lose_each_key(drill: Drill) -> None:
 async def turn_valkeys_clock(drill: Drill) -> None:
     """Its clock jumps seven minutes ahead, and back to the right time."""
     if not isinstance(drill.valkey, ClockedValkey):
-        pytest.skip("no libfaketime, so nobody can turn a clock")
+        await asyncio.to_thread(libfaketime)  # says why there is none
+        pytest.fail("libfaketime came too late for the servers of this run")
     for seconds in (MINUTES, 0):
         await drill.valkey.turn(seconds)
         await asyncio.sleep(2)  # four passes of auto-offline
@@ -92,25 +95,27 @@ async def test_nobody_is_told_that_nobody_is_there(
     hasty: Drill, fleet: Fleet, fault: Callable[[Drill], Awaitable[None]]
 ) -> None:
     """Twelve are there while Valkey dies: no answer says otherwise, none is late or an error."""
-    await eventually(lambda: available(fleet, fleet.mitras), timeout=10)
+    await eventually(lambda: available(fleet, fleet.mitras))
     fleet.forget_words()
     before = await taken_offline(hasty)
     async with fleet.watch.looking() as watch:
         breaking = asyncio.ensure_future(fault(hasty))
-        await asyncio.sleep(0.3)
-        await finds_somebody(hasty, fleet)
-        await breaking
+        try:
+            await asyncio.sleep(0.3)
+            await finds_somebody(hasty, fleet)
+        finally:
+            await breaking
 
         async def mirrored() -> bool:
             path = "/api/control/availability/summary"
             return bool((await fleet.operator.call("GET", path))["source"] == "mirror")
 
-        await eventually(mirrored, timeout=8)
-        await asyncio.sleep(1)
+        await eventually(mirrored)
+        looks = watch.looks
+        await eventually(lambda: watch.looks > looks + 20)
 
-    assert watch.looks > 20
     assert watch.wrong == []
     assert watch.refused == {}
-    assert watch.slowest < 2.0
+    assert watch.slowest < PATIENCE_SECONDS
     assert fleet.words() == {}
     assert await taken_offline(hasty) == before

@@ -11,6 +11,8 @@ from uuid import uuid4
 import aiohttp
 
 Json = dict[str, Any]
+# How long anybody waits for what comes at once; not what the product promises.
+PATIENCE_SECONDS = 30.0
 _sources = itertools.count(1)
 
 
@@ -48,7 +50,7 @@ class Person:
         source = (f"127.77.{number // 250}.{number % 250 + 1}", 0)
         async with aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(local_addr=source),
-            timeout=aiohttp.ClientTimeout(total=10),
+            timeout=aiohttp.ClientTimeout(total=PATIENCE_SECONDS),
         ) as http:
             yield cls(where, http)
 
@@ -104,7 +106,7 @@ class Person:
     async def code_for(self, phone: str) -> str:
         """Read the newest one-time code sent to `phone` from the provider simulator."""
         async with self.http.get(
-            f"{self.where.devproviders}/dev/inbox.json", params={"to": phone, "wait": "5"}
+            f"{self.where.devproviders}/dev/inbox.json", params={"to": phone, "wait": "25"}
         ) as answer:
             messages = (await answer.json())["messages"]
         newest = max(messages, key=lambda message: message["at"])
@@ -120,7 +122,7 @@ class Person:
     async def socket(self, path: str, cursor: Json | None = None) -> AsyncIterator["Socket"]:
         """Open a socket, introduce ourselves, and wait for the first full state."""
         url = self.where.gateway.replace("http", "ws", 1) + path
-        async with self.http.ws_connect(url, heartbeat=15) as wire:
+        async with self.http.ws_connect(url, heartbeat=PATIENCE_SECONDS) as wire:
             hello: Json = {"type": "auth", "token": self.token}
             if cursor is not None:
                 hello["cursor"] = cursor
@@ -163,7 +165,11 @@ class Socket:
         return frame_id
 
     async def until(
-        self, kind: str, where: Callable[[Json], bool] = lambda _: True, *, within: float = 10
+        self,
+        kind: str,
+        where: Callable[[Json], bool] = lambda _: True,
+        *,
+        within: float = PATIENCE_SECONDS,
     ) -> Json:
         """Return the first frame of `kind` that fits, waiting at most `within` seconds."""
 
@@ -180,7 +186,7 @@ class Socket:
         assert frame is not None, f"closed with {self.close_code} before {kind}: {self.frames}"
         return frame
 
-    async def closed(self, *, within: float) -> int:
+    async def closed(self, *, within: float = PATIENCE_SECONDS) -> int:
         """Return the close code, waiting at most `within` seconds for it."""
         async with asyncio.timeout(within), self._news:
             await self._news.wait_for(lambda: self.close_code is not None)

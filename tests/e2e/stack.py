@@ -1,9 +1,11 @@
 """One whole running stack for the tests that look from outside."""
 
 import itertools
-from collections.abc import Callable
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 from temani.stack import Options
 from temani.stack import Stack as Launched
@@ -11,12 +13,24 @@ from temani.state import State
 
 _phones = itertools.count(10_001)
 
+# Where a story has to be in time, ten times what it takes on a machine of its own.
+PATIENT = {
+    "OFFER_LIFE_SECONDS": "8",
+    "PAYMENT_HOLD_SECONDS": "20",
+    "SHOW_UP_SECONDS": "6",
+    "LOST_SECONDS": "10",
+    "WARNINGS_SECONDS": "15,3,1",
+    "EXTENSION_ANSWER_SECONDS": "10",
+    "CLOSING_GRACE_SECONDS": "10",
+}
+
 
 @dataclass
 class Stack:
     """The addresses and logins of a running stack, and the seconds of its profile."""
 
     launched: Launched
+    settings: Mapping[str, str]  # beside those of the profile
 
     @property
     def state(self) -> State:
@@ -46,12 +60,12 @@ class Stack:
     @property
     def request_wait_seconds(self) -> float:
         """How long a request waits for a taker."""
-        return float(self.launched.profile.settings["REQUEST_WAIT_SECONDS"])
+        return self._seconds("REQUEST_WAIT_SECONDS")
 
     @property
     def show_up_seconds(self) -> float:
         """How long a paid session waits for its mitra's first sign of life."""
-        return float(self.launched.profile.settings["SHOW_UP_SECONDS"])
+        return self._seconds("SHOW_UP_SECONDS")
 
     def tier(self, *, seconds: int) -> str:
         """Return the tier on offer with this length."""
@@ -62,13 +76,22 @@ class Stack:
         """Return a mobile number that nobody used in this run."""
         return f"+62812{next(_phones):08d}"
 
+    def _seconds(self, name: str) -> float:
+        return float({**self.launched.profile.settings, **self.settings}[name])
 
-async def launch(folder: Path, *, say: Callable[[str], None], **options: object) -> Stack:
-    """Start a stack on the demo profile in a folder of its own."""
-    launched = Launched(Options(profile="demo", folder=folder, any_ports=True, **options), say=say)  # type: ignore[arg-type]  # passed through by name
-    try:
-        await launched.start()
-    except BaseException:
-        await launched.kill()
-        raise
-    return Stack(launched)
+
+async def launch(folder: Path, settings: Mapping[str, str], **options: object) -> Stack:
+    """Start a stack in a folder of its own, on the demo profile and the settings beside it."""
+    said: list[str] = []
+    # Only while it starts: a process takes its environment along, and other tests have their own.
+    with patch.dict(os.environ, settings):
+        launched = Launched(
+            Options(profile="demo", folder=folder, any_ports=True, **options),  # type: ignore[arg-type]  # passed through by name
+            say=said.append,
+        )
+        try:
+            await launched.start()
+        except BaseException:
+            await launched.kill()
+            raise
+    return Stack(launched, settings)

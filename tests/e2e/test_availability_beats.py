@@ -4,10 +4,17 @@ import asyncio
 
 import pytest
 from tests.e2e.person import Person, Refused
-from tests.e2e.test_straight_line import CHAT, PAIRING, Cast, cast, eventually, go_online, refused
+from tests.e2e.story import (
+    CHAT,
+    PAIRING,
+    TOLD_SECONDS,
+    Cast,
+    eventually,
+    go_online,
+    refused,
+)
 
 pytestmark = pytest.mark.e2e
-__all__ = ["cast"]  # a fixture
 
 HEARTBEAT = "/api/mitra/status/heartbeat"
 CLOSED_REVOKED = 4403
@@ -30,8 +37,8 @@ async def acknowledged(person: Person, path: str) -> bool | None:
 
 
 async def refusal(person: Person) -> Refused:
-    """Beat by call until it is refused: within 2 s everybody knows that a login has ended."""
-    async with asyncio.timeout(2):
+    """Beat by call until it is refused: everybody is told that a login has ended."""
+    async with asyncio.timeout(TOLD_SECONDS):
         return await refused(person, "POST", HEARTBEAT)
 
 
@@ -64,8 +71,8 @@ async def test_who_logged_out_beats_no_more(cast: Cast) -> None:
     await go_online(cast.mitra)
     async with cast.mitra.socket(PAIRING) as pairing, cast.mitra.socket(CHAT) as chat:
         await cast.mitra.call("POST", "/api/auth/logout")
-        assert await pairing.closed(within=4) == CLOSED_REVOKED
-        assert await chat.closed(within=4) == CLOSED_REVOKED
+        assert await pairing.closed(within=TOLD_SECONDS) == CLOSED_REVOKED
+        assert await chat.closed(within=TOLD_SECONDS) == CLOSED_REVOKED
     assert (await refusal(cast.mitra)).status == 401
     await ended(cast, "logout")
 
@@ -77,7 +84,7 @@ async def test_who_was_deactivated_beats_no_more(cast: Cast) -> None:
     mitra_id = cast.mitra.user["user_id"]
     async with cast.mitra.socket(PAIRING) as pairing, cast.mitra.socket(CHAT) as chat:
         await cast.operator.call("PATCH", f"/api/control/mitras/{mitra_id}", {"is_active": False})
-        assert await pairing.closed(within=4) == CLOSED_REVOKED
-        assert await chat.closed(within=4) == CLOSED_REVOKED
+        assert await pairing.closed(within=TOLD_SECONDS) == CLOSED_REVOKED
+        assert await chat.closed(within=TOLD_SECONDS) == CLOSED_REVOKED
     assert (await refusal(cast.mitra)).status in {401, 403}
     await ended(cast, "deactivated")

@@ -11,6 +11,7 @@ from temani.demo.world import World
 
 
 @pytest.mark.e2e
+@pytest.mark.timeout(300)
 @pytest.mark.req("OP-03")
 async def test_people_live_through_everything(stack: Stack, tmp_path: Path) -> None:
     """Bots complete sessions through the gateway, every path is walked, every invariant holds."""
@@ -20,7 +21,7 @@ async def test_people_live_through_everything(stack: Stack, tmp_path: Path) -> N
         if not world.numbers.missing_paths() and world.numbers.counts["sessions_completed"] >= 10:
             enough.set()
 
-    summary = await run_demo(stack.state, 75, seed=1, on_tick=look, stop=enough, folder=tmp_path)
+    summary = await run_demo(stack.state, 150, seed=1, on_tick=look, stop=enough, folder=tmp_path)
 
     assert summary.violation_texts == []
     assert summary.missing_paths == []

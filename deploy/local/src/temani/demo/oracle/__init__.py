@@ -23,7 +23,7 @@ from temani.demo.oracle.truth import Truth, open_truth
 __all__ = ["INVARIANTS", "Report", "check", "check_quickly"]
 
 GRACE_SECONDS = 8.0
-SETTLE_SECONDS = 10.0
+SETTLE_SECONDS = 30.0
 
 
 async def check(
