@@ -55,7 +55,7 @@ class Loop:
     def close(self) -> None:
         """Stop everything."""
         self.run(self.world.close())
-        self.run(self.tasks.stop(budget=3))
+        self.run(self.tasks.stop(budget=20))
         self._runner.close()
 
 

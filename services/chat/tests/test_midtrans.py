@@ -33,7 +33,7 @@ def adapter_to(session: aiohttp.ClientSession, url: str, key: str = SERVER_KEY) 
         snap_url=f"{url}/snap/v1",
         api_url=f"{url}/v2/",
         server_key=key,
-        timeout_seconds=1,
+        timeout_seconds=20,
     )
 
 

@@ -1,13 +1,21 @@
 """The naive variants of what chat relies on, each seen to break: so the race tests do catch it."""
 
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
 import asyncpg
 import pytest
 from services.chat.tests.world import World, all_of
 
 from common.ids import new_id
+from common.testing import eventually
+
+# Where a mutant waits until the test has seen that a second one is there, too.
+GATE = "PERFORM set_config('lock_timeout', '0', true); PERFORM pg_advisory_xact_lock_shared(7);"
 
 
-async def mutate(world: World, function: str, **changes: str) -> None:
+async def mutate(world: World, function: str, **changes: tuple[str, str]) -> None:
     """Replace texts inside a function; each must be there."""
     signature = f"chat.{function}"
     source: str = await world.admin.fetchval("SELECT pg_get_functiondef($1::regproc)", signature)
@@ -15,6 +23,23 @@ async def mutate(world: World, function: str, **changes: str) -> None:
         assert old in source, old
         source = source.replace(old, new)
     await world.admin.execute(source)
+
+
+async def together(world: World, *calls: Coroutine[Any, Any, Any]) -> list[Any]:
+    """Run calls side by side; none comes past the gate before a second has come as far."""
+    await world.admin.execute("SELECT pg_advisory_lock(7)")
+    running = asyncio.ensure_future(all_of(*calls))
+    await eventually(lambda: _two_wait(world))
+    await world.admin.execute("SELECT pg_advisory_unlock(7)")
+    return await running
+
+
+async def _two_wait(world: World) -> bool:
+    waiting: int = await world.admin.fetchval(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    return waiting >= 2
 
 
 @pytest.mark.req("PA-03")
@@ -31,11 +56,11 @@ async def test_without_the_load_lock_and_the_belt(own_world: World) -> None:
         world,
         "open_session_v1",
         lock=("WHERE l.mitra_id = p_mitra FOR UPDATE", "WHERE l.mitra_id = p_mitra"),
-        pause=("v_now := clock_timestamp();", "v_now := clock_timestamp(); PERFORM pg_sleep(0.1);"),
+        pause=("v_now := clock_timestamp();", f"v_now := clock_timestamp(); {GATE}"),
     )
     mitra = await world.mitra(capacity=1)
     requests = [await world.request(mitra) for _ in range(6)]
-    opened = await all_of(*(world.open(mitra, *request) for request in requests))
+    opened = await together(world, *(world.open(mitra, *request) for request in requests))
     assert sum(row["outcome"] == "opened" for row in opened) > 1
 
 
@@ -45,14 +70,12 @@ async def test_without_holding_the_session(own_world: World) -> None:
     world = own_world
     await world.admin.execute("SET search_path = chat")
     await mutate(world, "hold_session", locks=(" FOR UPDATE", ""))
-    await mutate(
-        world, "sessions_guard", pause=("RETURN NEW;", "PERFORM pg_sleep(0.3); RETURN NEW;")
-    )
+    await mutate(world, "sessions_guard", pause=("RETURN NEW;", f"{GATE} RETURN NEW;"))
     story = await world.pending()
     await world.let_pass(story.session.id, "pay_by")
     (item,) = await world.store.due(10)
     # Past the set of one process, as if they were several replicas.
-    await all_of(*(world.deadlines.settle(item) for _ in range(4)))
+    await together(world, *(world.deadlines.settle(item) for _ in range(4)))
     assert (await world.events(story.session.id)).count("session_cancelled") > 1
 
 
@@ -76,7 +99,7 @@ async def test_without_the_session_lock_messages_collide(own_world: World) -> No
         world,
         "add_messages",
         lock=("WHERE s.id = v_in.session_id FOR UPDATE", "WHERE s.id = v_in.session_id"),
-        pause=("v_now := clock_timestamp();", "v_now := clock_timestamp(); PERFORM pg_sleep(0.1);"),
+        pause=("v_now := clock_timestamp();", f"v_now := clock_timestamp(); {GATE}"),
     )
     story = await world.active(replied=True)
     session, client_id = story.session, new_id()
@@ -91,5 +114,5 @@ async def test_without_the_session_lock_messages_collide(own_world: World) -> No
                 client_id,
             )
 
-    outcomes = await all_of(*(send() for _ in range(4)))
+    outcomes = await together(world, *(send() for _ in range(4)))
     assert any(isinstance(outcome, asyncpg.UniqueViolationError) for outcome in outcomes)

@@ -231,7 +231,8 @@ async def test_deactivated(world: World) -> None:
     (payment,) = await world.store.session_payments(spoken.session.id)
     assert payment.state == "refund_due"
     assert payment.refund_idr is not None
-    assert 14_900 < payment.refund_idr <= 15_000
+    # Of 15 minutes for 15000, less whatever has gone by.
+    assert 13_000 < payment.refund_idr <= 15_000
     assert payment.refund_reason == "mitra_deactivated"
 
 
