@@ -17,11 +17,12 @@ from temani.process import Process
 from temani.servers import Valkey
 
 VARIABLE = "LIBFAKETIME"
+LIBRARY = "libfaketimeMT.so.1"  # of the two the one for programs with threads
+MACHINE = Path("/")
 CACHE = layout.ROOT / ".venv" / "faketime"  # goes when the environment goes
 ADVICE = (
-    "Install your system's package libfaketime, or say where its library for programs with threads "
-    f"is: {VARIABLE}=/path/to/libfaketimeMT.so.1. Without it: "
-    "make test ARGS='-k \"not valkeys_clock\"'"
+    "Install your system's package libfaketime, or say where its library is: "
+    f"{VARIABLE}=/path/to/{LIBRARY}. Without it: make test ARGS='-k \"not valkeys_clock\"'"
 )
 # Where Debian's, Fedora's and others' packages keep it.
 _FOLDERS = ("usr/lib/{triplet}/faketime", "usr/lib64/faketime", "usr/lib/faketime")
@@ -40,10 +41,10 @@ def libfaketime() -> Path:
     if named := os.environ.get(VARIABLE):
         found = Path(named) if Path(named).is_file() else None
         return found or pytest.fail(f"{VARIABLE}: there is no {named}. {ADVICE}")
-    if found := _below(Path("/")):
+    if found := _below(MACHINE):
         return found
     try:
-        root = debian.fetch(("libfaketime",), CACHE, lambda _: None)
+        root = debian.fetch(("libfaketime",), CACHE, lambda _: None, lists=debian.LISTS)
     except debian.NotFetched as reason:
         pytest.fail(f"No libfaketime here, and {reason}. {ADVICE}")
     return _below(root) or pytest.fail(f"No libfaketime in {root}. {ADVICE}")
@@ -51,7 +52,7 @@ def libfaketime() -> Path:
 
 def _below(root: Path) -> Path | None:
     triplet = f"{platform.machine()}-linux-gnu"
-    places = (root / each.format(triplet=triplet) / "libfaketimeMT.so.1" for each in _FOLDERS)
+    places = (root / each.format(triplet=triplet) / LIBRARY for each in _FOLDERS)
     return next((place for place in places if place.is_file()), None)
 
 
