@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import nats
 from aiohttp import web
+from nats.errors import NoRespondersError
 from services.auth.tests.world import NOWHERE, settings_for
 from tests.support import TestDatabase
 
@@ -19,9 +21,10 @@ from auth.domain.passwords import PasswordPolicy
 from auth.handlers.operators import OperatorMaking
 from auth.settings import Settings
 from auth.store import PgStore
+from auth.subscriptions import SETTLE_DUE
 from common.runner import Runner
+from common.testing import eventually
 from common.wiring import open_database
-from temani.ports import free_port
 
 EMAIL = "boss@temani.test"
 PASSWORD = "correct horse battery staple"
@@ -36,6 +39,8 @@ class Provider:
     received: list[dict[str, Any]] = field(default_factory=list)
     headers: list[str] = field(default_factory=list)
     answer: str = "ok"
+    ended: int = 0
+    """How often it was done with being silent or slow of speech, half a minute later."""
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Take one message."""
@@ -53,12 +58,14 @@ class Provider:
                 await asyncio.sleep(0.5)
             case "silent":
                 await asyncio.sleep(30)
+                self.ended += 1
             case "dribble":
                 response = web.StreamResponse()
                 await response.prepare(request)
                 for _ in range(60):
                     await response.write(b" ")
                     await asyncio.sleep(0.5)
+                self.ended += 1
                 return response
             case "huge":
                 return web.Response(body=b" " * 200_000)
@@ -79,11 +86,9 @@ async def provider() -> AsyncIterator[Provider]:
     played = Provider()
     app = web.Application()
     app.router.add_post("/v1/otp/send", played.serve)
-    port = free_port()
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    played.url = f"http://127.0.0.1:{port}"
+    played.url = await _listening(runner)
     yield played
     await runner.cleanup()
 
@@ -143,9 +148,7 @@ class Site:
         before = len(self.provider.received)
         asked = await self.ask(client, phone, role=role)
         assert asked.status == 202, asked
-        async with asyncio.timeout(5):
-            while len(self.provider.received) == before:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: len(self.provider.received) > before)
         body = {
             "challenge_id": asked.body["challenge_id"],
             "phone": phone,
@@ -177,16 +180,16 @@ def site_settings(
     **changes: Any,
 ) -> Settings:
     """Return the settings of a replica."""
-    return settings_for(
-        folder,
-        database_url=database.url("auth"),
-        nats_url=nats_url,
-        valkey_url=valkey_url,
-        otp_provider_url=played.url,
-        otp_provider_timeout_seconds=1,
-        revoked_keys_seconds=0.2,
+    given = {
+        "database_url": database.url("auth"),
+        "nats_url": nats_url,
+        "valkey_url": valkey_url,
+        "otp_provider_url": played.url,
+        "otp_provider_timeout_seconds": 10,
+        "revoked_keys_seconds": 0.2,
         **changes,
-    )
+    }
+    return settings_for(folder, **given)
 
 
 async def make_operator(settings: Settings, runner: Runner) -> None:
@@ -207,9 +210,34 @@ async def running(settings: Settings, played: Provider) -> AsyncIterator[Site]:
     await make_operator(settings, runner)
     server = web.AppRunner(app, access_log=None, shutdown_timeout=1)
     await server.setup()
-    port = free_port()
-    await web.TCPSite(server, "127.0.0.1", port).start()
-    async with aiohttp.ClientSession() as http:
-        yield Site(f"http://127.0.0.1:{port}", http, played)
-    await server.cleanup()
-    await runner.stop(budget=4)
+    url = await _listening(server)
+    if settings.nats_url != NOWHERE:
+        await _heard(settings.nats_url)
+    try:
+        async with aiohttp.ClientSession() as http:
+            yield Site(url, http, played)
+    finally:
+        await server.cleanup()
+        await runner.stop(budget=20)
+
+
+async def _heard(nats_url: str) -> None:
+    """Wait until the replica hears: what is said to it before that is lost."""
+    asker = await nats.connect(nats_url)
+
+    async def answered() -> bool:
+        try:
+            await asker.request(SETTLE_DUE, b'{"items": []}', timeout=10)
+        except NoRespondersError:
+            return False
+        return True
+
+    await eventually(answered)
+    await asker.close()
+
+
+async def _listening(server: web.AppRunner) -> str:
+    """Listen on a port that the kernel chooses; return the address."""
+    await web.TCPSite(server, "127.0.0.1", 0).start()
+    host, port = server.addresses[0]
+    return f"http://{host}:{port}"

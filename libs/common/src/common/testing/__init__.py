@@ -2,6 +2,7 @@
 
 from common.testing.clock import FakeClock
 from common.testing.databases import clone_database, create_database, drop_database
+from common.testing.emptying import empty, tables_of
 from common.testing.problems import load_problem
 from common.testing.proxy import Proxy
 from common.testing.waiting import eventually
@@ -12,6 +13,8 @@ __all__ = [
     "clone_database",
     "create_database",
     "drop_database",
+    "empty",
     "eventually",
     "load_problem",
+    "tables_of",
 ]

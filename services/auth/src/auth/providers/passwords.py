@@ -16,7 +16,7 @@ from auth import errors
 T = TypeVar("T")
 
 # OWASP's argon2id setting with the least passes: 46 MiB each, 60-70 ms.
-_MEMORY_KIB = 46 * 1024
+MEMORY_KIB = 46 * 1024
 _BCRYPT = ("$2a$", "$2b$", "$2y$")
 # bcrypt never looked at more; since 5.0 the library raises instead of cutting.
 _BCRYPT_LONGEST = 72
@@ -26,7 +26,7 @@ class Argon2Hasher:
     """Bounded in threads (memory) and in line (waiting time)."""
 
     def __init__(self, *, threads: int = 2, queue: int = 20) -> None:
-        self._hasher = PasswordHasher(time_cost=1, memory_cost=_MEMORY_KIB, parallelism=1)
+        self._hasher = PasswordHasher(time_cost=1, memory_cost=MEMORY_KIB, parallelism=1)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="password")
         self._limit = threads + queue
         self._inside = 0
