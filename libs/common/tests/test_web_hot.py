@@ -119,7 +119,7 @@ class Site:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.ports[way])
         if b"Connection: close" not in requests[-1]:
             requests += (b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             for request in requests:
                 writer.write(request)
                 await asyncio.sleep(0)

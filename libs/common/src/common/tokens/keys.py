@@ -66,6 +66,7 @@ class JwksKeys:
     cooldown_seconds = 30.0
     stale_seconds = 24 * 3600.0
     missing_seconds = 300.0
+    fetch_seconds = 2.0
     most_missing = 128
 
     def __init__(self, url: str, *, clock: Clock, runner: Runner) -> None:
@@ -150,7 +151,7 @@ class JwksKeys:
         limit = 65536
         # A fetch every five minutes does not deserve a pooled session that someone must close.
         async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2.0)) as session,
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self.fetch_seconds)) as session,
             session.get(self._url, allow_redirects=False) as response,
         ):
             if response.status != 200:
