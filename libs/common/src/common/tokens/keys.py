@@ -148,10 +148,10 @@ class JwksKeys:
             self._missing.pop(kid, None)
 
     async def _download(self) -> tuple[dict[str, Any], float]:
-        limit = 65536
+        limit, patience = 65536, aiohttp.ClientTimeout(total=self.fetch_seconds)
         # A fetch every five minutes does not deserve a pooled session that someone must close.
         async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self.fetch_seconds)) as session,
+            aiohttp.ClientSession(timeout=patience) as session,
             session.get(self._url, allow_redirects=False) as response,
         ):
             if response.status != 200:
