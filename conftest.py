@@ -45,8 +45,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the longest first, but not all that computes at once: what waits goes between."""
-    order = (FAULTS, "libs/", (AT_A_DESK, *ON_THE_STACK), "")
+    """Start the longest first, but not all that computes at once: what waits goes between.
+
+    Nothing long comes late: one worker would go on alone.
+    """
+    order = (FAULTS, "libs/", (AT_A_DESK, *ON_THE_STACK), "deploy/", "services/", "")
     items.sort(
         key=lambda item: next(n for n, each in enumerate(order) if item.nodeid.startswith(each))
     )

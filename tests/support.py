@@ -106,7 +106,7 @@ class Databases:
 
 @contextlib.asynccontextmanager
 async def _connection(url: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(url, timeout=5, command_timeout=30)
+    connection = await asyncpg.connect(url, timeout=30, command_timeout=60)
     try:
         yield connection
     finally:

@@ -124,6 +124,8 @@ class Site:
 
     async def aged(self, mitras: Sequence[Mitra]) -> int:
         """Make their last beats ten seconds older; returns since when a beat must be a new one."""
+        # Who is not in the mirror yet would come there from Postgres, with the beat of now.
+        await eventually(lambda: self._mirrored(mitras), timeout=60)
         async with self.valkey() as client:
             seconds, _ = await client.time()
             before = {str(one.mitra_id): (seconds - 10) * 1000 for one in mitras}
@@ -167,7 +169,7 @@ class Site:
                 body=body.encode(),
                 headers={"Temani-Id": str(identity), "Temani-Time": at.isoformat()},
             )
-            await eventually(lambda: self._is_out(mitra), timeout=10)
+            await eventually(lambda: self._is_out(mitra), timeout=30)
         finally:
             await runner.stop(budget=2)
 
@@ -187,6 +189,10 @@ class Site:
             yield client
         finally:
             await client.aclose()
+
+    async def _mirrored(self, mitras: Sequence[Mitra]) -> bool:
+        async with self.valkey() as client:
+            return None not in await client.zmscore(keys.ONLINE, [str(m.mitra_id) for m in mitras])
 
     async def _is_out(self, mitra: Mitra) -> bool:
         async with self.valkey() as client:
@@ -245,7 +251,7 @@ class Site:
                 async with http.get(f"http://{ports.LOOPBACK}:{port}/readyz") as answer:
                     return answer.status == 200
 
-            await eventually(ready, timeout=20)
+            await eventually(ready, timeout=60)
 
 
 async def scraped(port: int) -> dict[str, float]:
