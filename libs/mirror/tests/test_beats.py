@@ -9,7 +9,7 @@ from prometheus_client import REGISTRY
 
 from common.db import Unavailable
 from common.ids import new_id
-from mirror import Applied, BeatCursor, BeatOutcome, beating, is_online, record_beats
+from mirror import Applied, BeatCursor, BeatOutcome, beating, record_beats
 
 
 async def evalsha_calls(stage: Stage) -> int:
@@ -112,7 +112,7 @@ async def test_too_many_beats_are_refused_not_kept(
     """Whoever waits hears it as an error, whoever is told hears it at once: nobody knows."""
     told: list[bool | None] = []
     monkeypatch.setattr(beating, "_MAX_WAITING", 0)
-    stage.kit.beats.take(new_id(), lambda written: told.append(is_online(written)))
+    stage.kit.beats.beat_soon(new_id(), told.append)
     assert told == [None]
     with pytest.raises(Unavailable):
         await stage.kit.beats.beat(new_id())

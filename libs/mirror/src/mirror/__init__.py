@@ -1,6 +1,6 @@
 """The mirror of who can take work: opened once by each service that asks or beats."""
 
-from mirror.beating import Beats, is_online
+from mirror.beating import Beats
 from mirror.drift import DriftBook
 from mirror.errors import MirrorUnavailable
 from mirror.kit import MirrorKit, open_mirror
@@ -48,7 +48,6 @@ __all__ = [
     "StaleMitra",
     "StalePage",
     "Stamp",
-    "is_online",
     "open_mirror",
     "record_beats",
 ]

@@ -67,8 +67,15 @@ class Beats:
         self.take(mitra_id, functools.partial(_resolve, written))
         return await written
 
+    def beat_soon(self, mitra_id: UUID, tell: Callable[[bool | None], None]) -> None:
+        """Do the same without a task; tell, when it is written, whether she is online.
+
+        None: nobody could write it.
+        """
+        self.take(mitra_id, lambda written: tell(_is_online(written)))
+
     def take(self, mitra_id: UUID, tell: Tell) -> None:
-        """Do the same for whoever needs no task to wait: `tell` gets what beat() says or raises."""
+        """Do the same without a task; `tell` gets what beat() returns or raises."""
         if len(self._waiting) >= _MAX_WAITING:
             tell(Unavailable("Too many beats wait to be written."))
             return
@@ -174,8 +181,7 @@ class Beats:
         return self._clock.monotonic() < self._confirmed.get(mitra_id, 0.0)
 
 
-def is_online(written: Written) -> bool | None:
-    """Return what a taken beat says of her who sent it; None when nobody could write it."""
+def _is_online(written: Written) -> bool | None:
     if isinstance(written, BeatOutcome):
         return written is _RECORDED
     if isinstance(written, Exception) and not isinstance(written, Unavailable | MirrorUnavailable):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from common.db import Unavailable
-from mirror import BeatOutcome, MirrorKit, is_online
+from mirror import BeatOutcome, MirrorKit
 
 
 class MirrorBeats:
@@ -23,4 +23,4 @@ class MirrorBeats:
 
     def beat_soon(self, mitra_id: UUID, tell: Callable[[bool | None], None]) -> None:
         """Note it and tell, when it is written, what beat() says."""
-        self._kit.beats.take(mitra_id, lambda written: tell(is_online(written)))
+        self._kit.beats.beat_soon(mitra_id, tell)

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from common.clock import Clock
 from common.db import Unavailable
-from mirror import BeatOutcome, MirrorKit, MirrorUnavailable, is_online
+from mirror import BeatOutcome, MirrorKit, MirrorUnavailable
 from pairing import errors
 from pairing.domain import Beacon
 from pairing.inbound import BeaconHeard
@@ -63,7 +63,7 @@ class MirrorPresence:
 
     def beat_soon(self, mitra_id: UUID, tell: Callable[[bool | None], None]) -> None:
         """Record a heartbeat and tell, when it is written, whether she counts as online."""
-        self._kit.beats.take(mitra_id, lambda written: tell(is_online(written)))
+        self._kit.beats.beat_soon(mitra_id, tell)
 
 
 def _beacon(reachable: int, available: int, now: datetime) -> Beacon:
