@@ -51,7 +51,7 @@ async def follow(follower: valkey_client.Valkey, leader: Alone) -> None:
     async def follows() -> bool:
         return (await follower.info("replication"))["master_link_status"] == "up"
 
-    await eventually(follows, timeout=20)
+    await eventually(follows, timeout=60)
 
 
 @pytest.mark.fault
@@ -138,7 +138,7 @@ async def test_a_primary_that_became_a_replica_is_believed_no_more(
                 return await kit.seeder.mend() is not None
             return False
 
-        await eventually(mended, timeout=20)
+        await eventually(mended, timeout=60)
         assert await kit.mirror.find_available(3) == [mitra]
 
 
@@ -151,5 +151,5 @@ async def test_the_first_write_that_a_replica_refuses_ends_the_connection(
     mitra = await stage.world.mitra(beat_age=10)
     async with switched(stage, pair) as (kit, _):
         assert await kit.beats.beat(mitra) == "recorded"
-        assert await stage.world.beaten_ago(mitra) < 5
+        assert await stage.world.beaten_ago(mitra) < 10
         assert (await kit.presence.counts()).source == "postgres"
