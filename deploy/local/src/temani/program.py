@@ -26,7 +26,7 @@ class Program:
         log: Path,
         cwd: Path,
         ready_path: str = "/readyz",
-        start_seconds: float = 30.0,
+        start_seconds: float = 60.0,
     ) -> None:
         self.name = name
         self.log = log

@@ -21,7 +21,7 @@ class Server(abc.ABC):
     """A real server with its data in one folder."""
 
     name: ClassVar[str]
-    start_seconds: ClassVar[float] = 30.0
+    start_seconds: ClassVar[float] = 60.0
     # How the server is asked to end, and what the kernel sends it when the launcher was killed.
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
 
