@@ -3,10 +3,12 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from services.pairing.tests.world import World
-from tests.support import TestDatabase
+from services.pairing.tests.site import NOWHERE
+from services.pairing.tests.world import World, empty
+from tests.support import Databases, TestDatabase
 
 from common import baseline
+from common.bus import Bus
 from common.runner import Runner
 
 _PATIENT = (
@@ -28,10 +30,35 @@ async def runner() -> AsyncIterator[Runner]:
     await running.stop(budget=20)
 
 
+@pytest.fixture(scope="module")
+async def shared_database(databases: Databases) -> AsyncIterator[TestDatabase]:
+    """One database for a file of tests: emptying it is ten times faster than cloning one."""
+    clone = await databases.fresh()
+    yield clone
+    await databases.drop(clone)
+
+
+@pytest.fixture(scope="module")
+async def away() -> AsyncIterator[Bus]:
+    """A bus whose NATS is away: what the stores write, only a replica tells."""
+    running = Runner()
+    yield await Bus.connect(NOWHERE, name="test", runner=running)
+    await running.stop(budget=20)
+
+
 @pytest.fixture
-async def world(database: TestDatabase, runner: Runner, nats_url: str) -> AsyncIterator[World]:
-    """A database of its own, with mitras and customers to be made, and pairing's stores."""
-    made = await World.make(database, runner, nats_url=nats_url)
+async def world(shared_database: TestDatabase, runner: Runner, away: Bus) -> AsyncIterator[World]:
+    """An empty database with mitras and customers to be made, and pairing's stores."""
+    await empty(shared_database)
+    made = await World.make(shared_database, runner, bus=away)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def own_world(database: TestDatabase, runner: Runner, away: Bus) -> AsyncIterator[World]:
+    """The same in a database of its own, for tests that change more than rows."""
+    made = await World.make(database, runner, bus=away)
     yield made
     await made.close()
 

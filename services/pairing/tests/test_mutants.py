@@ -21,9 +21,10 @@ def cut(text: str, part: str, by: str = "") -> str:
 
 @pytest.mark.req("PA-03")
 async def test_without_the_claims_guard_two_win(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    own_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The guarded UPDATE and its belts are what makes one winner."""
+    world = own_world
     unguarded = cut(QUERIES["claim_request"], "AND r.state = 'searching' ")
     unguarded = cut(unguarded, " AND o.state = 'open'")
     monkeypatch.setitem(QUERIES._queries, "claim_request", unguarded)
@@ -44,8 +45,9 @@ async def test_without_the_claims_guard_two_win(
 
 
 @pytest.mark.req("PA-03")
-async def test_without_the_loads_lock_a_mitra_is_overbooked(world: World) -> None:
+async def test_without_the_loads_lock_a_mitra_is_overbooked(own_world: World) -> None:
     """The lock on the load row and its belts are what keeps a mitra within her capacity."""
+    world = own_world
     definition = await world.admin.fetchval(
         "SELECT pg_get_functiondef('chat.open_session_v1'::regproc)"
     )

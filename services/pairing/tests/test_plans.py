@@ -33,8 +33,9 @@ ARGUMENTS: dict[str, tuple[object, ...]] = {
 
 
 @pytest.fixture
-async def grown(world: World) -> World:
+async def grown(own_world: World) -> World:
     """A world with 20 000 settled requests and 40 000 settled offers."""
+    world = own_world
     await world.admin.execute(
         "INSERT INTO pairing.requests (customer_id, state, tier_id, tier_version,"
         " duration_seconds, price_idr, topic, sensitivity, wait, wait_until, settled_at)"

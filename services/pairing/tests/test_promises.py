@@ -8,9 +8,10 @@ from uuid import UUID
 
 import pytest
 from services.pairing.tests.fakes import FakeStore
-from services.pairing.tests.world import World
-from tests.support import Databases
+from services.pairing.tests.world import World, empty
+from tests.support import TestDatabase
 
+from common.bus import Bus
 from common.ids import new_id
 from common.runner import Runner
 from pairing import errors
@@ -91,13 +92,13 @@ class FakeStage:
 
 @pytest.fixture(params=["fake", "postgres"])
 async def stage(
-    request: pytest.FixtureRequest, runner: Runner, databases: Databases, nats_url: str
+    request: pytest.FixtureRequest, runner: Runner, shared_database: TestDatabase, away: Bus
 ) -> Stage:
     """The fake store, then the real one."""
     if request.param == "fake":
         return FakeStage(FakeStore())
-    database = await databases.fresh()
-    world = await World.make(database, runner, nats_url=nats_url)
+    await empty(shared_database)
+    world = await World.make(shared_database, runner, bus=away)
     runner.on_stop(world.close)
     return world
 

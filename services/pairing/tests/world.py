@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 from tests.support import TestDatabase
 
+from common import testing
 from common.bus import Bus
 from common.clock import SystemClock
 from common.db import Database
@@ -23,6 +24,30 @@ from pairing.settings import Settings
 TIER = "chat-15"
 
 
+_KEPT = ("schema_migrations", "tiers", "limits")
+
+
+async def empty(database: TestDatabase) -> None:
+    """Remove every row that a test may have left; what migrations wrote stays."""
+    async with database.admin() as admin:
+        # A statement of whoever was stopped may still be under way.
+        await admin.execute(
+            "SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity WHERE"
+            " datname = current_database() AND pid <> pg_backend_pid()"
+            " AND backend_type = 'client backend'"
+        )
+        tables = await testing.tables_of(admin, "chat", "pairing", keep=_KEPT)
+        await testing.empty(
+            admin,
+            *tables,
+            "auth.mitras",
+            "auth.logins",
+            "availability.mitra_status",
+            "availability.online_intervals",
+        )
+        await admin.execute("DELETE FROM availability.service_versions WHERE what <> 'start'")
+
+
 def settings_for(**changes: Any) -> Settings:
     """Settings with long deadlines, so that only what the test moves on is due."""
     return Settings(_env_file=None, **changes)
@@ -34,7 +59,6 @@ class World:
 
     database: TestDatabase
     db: Database
-    bus: Bus
     settings: Settings
     requests: store.Requests
     offers: store.Offers
@@ -44,18 +68,16 @@ class World:
 
     @classmethod
     async def make(
-        cls, database: TestDatabase, runner: Runner, *, nats_url: str, **changes: Any
+        cls, database: TestDatabase, runner: Runner, *, bus: Bus, **changes: Any
     ) -> Self:
         """Connect to the database as pairing does."""
         settings = settings_for(**changes)
         db = await Database.connect(database.url("pairing"), name="test", max_size=12)
-        bus = await Bus.connect(nats_url, name="test", runner=runner)
         outbox = Outbox(service="pairing", db=db, bus=bus, runner=runner, clock=SystemClock())
         runner.on_stop(db.close)
         return cls(
             database=database,
             db=db,
-            bus=bus,
             settings=settings,
             requests=store.Requests(db=db, outbox=outbox),
             offers=store.Offers(db=db, outbox=outbox),
