@@ -134,7 +134,7 @@ async def test_the_inbox_can_be_waited_for(client: Client) -> None:
     [first] = await _inbox(client)
     waiting = asyncio.ensure_future(_inbox(client, f"?wait=10&after={first['id']}"))
     await _send(client, otp="222222", gateway_key="gateway-sms-1")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         [second] = await waiting
     assert (second["code"], second["channel"]) == ("222222", "sms")
 
@@ -249,7 +249,8 @@ async def test_a_refund_happens_once_for_its_key(client: Client, shop: tuple[Sho
     async with client.post(url, json={"refund_key": "r-2", "amount": 1}, headers=_BASIC) as answer:
         assert (await answer.json())["status_code"] == "412"
     assert (await _status(client, "order-7"))["transaction_status"] == "refund"
-    await eventually(lambda: shop[0].statuses() == ["settlement", "refund"])
+    # Each is told beside the other: the real one promises no order either.
+    await eventually(lambda: sorted(shop[0].statuses()) == ["refund", "settlement"])
 
 
 async def test_snap_refuses_like_the_real_one(client: Client) -> None:
@@ -289,7 +290,7 @@ async def test_the_pages_are_there_and_live(client: Client) -> None:
             assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     async with client.get("/dev/inbox/stream") as stream:
         await _send(client, otp="424242")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             async for line in stream.content:
                 if line.startswith(b"data:"):
                     assert b"424242" in line
@@ -312,7 +313,7 @@ def test_it_refuses_to_start_in_production(environment: str) -> None:
         env={"ENVIRONMENT": environment},
         capture_output=True,
         check=False,
-        timeout=20,
+        timeout=60,
     )
     assert done.returncode == 1
     assert b"production" in done.stderr

@@ -11,28 +11,33 @@ from temani.main import build_parser, main
 from temani.places import Options
 from temani.servers import Nats, Postgres, Valkey
 
-_OPTIONS = {
-    "--postgres-url": ("postgres_url", "postgresql://postgres:hush@127.0.0.1:{port}/postgres"),
-    "--valkey-url": ("valkey_url", "valkey://:hush@127.0.0.1:{port}/0"),
-    "--nats-url": ("nats_url", "nats://me:hush@127.0.0.1:{port}"),
+_URLS = {
+    "--postgres-url": "postgresql://postgres:hush@127.0.0.1:{port}/postgres",
+    "--valkey-url": "valkey://:hush@127.0.0.1:{port}/0",
+    "--nats-url": "nats://me:hush@127.0.0.1:{port}",
 }
 
 
 def _options(option: str, port: int) -> Options:
-    name, url = _OPTIONS[option]
-    return Options(**{name: url.format(port=port)})  # type: ignore[arg-type]  # by name
+    url = _URLS[option].format(port=port)
+    return {
+        "--postgres-url": Options(postgres_url=url),
+        "--valkey-url": Options(valkey_url=url),
+        "--nats-url": Options(nats_url=url),
+    }[option]
 
 
 async def test_servers_that_answer_are_taken(
-    postgres: Postgres, valkey: Valkey, nats: Nats
+    postgres: Postgres, valkey: Valkey, nats: Nats, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The real ones give a sign of life."""
+    monkeypatch.setattr(elsewhere, "SECONDS", 30.0)
     await elsewhere.look(
         Options(postgres_url=postgres.url, valkey_url=valkey.url, nats_url=nats.url)
     )
 
 
-@pytest.mark.parametrize("option", _OPTIONS)
+@pytest.mark.parametrize("option", _URLS)
 async def test_an_address_where_nothing_is_names_it_and_the_way_out(option: str) -> None:
     """Address, reason and option are told, a password is not."""
     port = ports.free_port()
@@ -59,14 +64,14 @@ async def stranger() -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
 
 
-@pytest.mark.parametrize("option", _OPTIONS)
+@pytest.mark.parametrize("option", _URLS)
 async def test_another_program_at_the_address_is_noticed(option: str, stranger: int) -> None:
     """A port that is taken by something else is not a server of ours."""
     with pytest.raises(NoServer, match=f"127.0.0.1:{stranger}"):
         await elsewhere.look(_options(option, stranger))
 
 
-@pytest.mark.parametrize("option", _OPTIONS)
+@pytest.mark.parametrize("option", _URLS)
 @pytest.mark.parametrize(
     "text", ["nonsense", "http://127.0.0.1:1", "{scheme}://h:port", "127.0.0.1"]
 )
@@ -74,7 +79,7 @@ def test_what_is_no_address_is_wrong_usage(
     option: str, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It ends with 2 and an example before anything starts."""
-    scheme = _OPTIONS[option][1].partition(":")[0]
+    scheme = _URLS[option].partition(":")[0]
 
     with pytest.raises(SystemExit) as ended:
         build_parser().parse_args(["up", option, text.format(scheme=scheme)])

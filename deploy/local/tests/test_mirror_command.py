@@ -80,7 +80,7 @@ async def gateway(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gateway]:
         keys=SimpleNamespace(operator_email="o@x", operator_password="p"),
     )
     monkeypatch.setattr(running, "find", lambda: stack)
-    monkeypatch.setattr("temani.commands.mirror._LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("temani.commands.mirror._LOOK_SECONDS", 0.01)
     yield played
     await server.close()
 

@@ -6,7 +6,9 @@ types an address wants to hear at once that nothing answers there.
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -18,14 +20,27 @@ from nats.aio.client import Client
 from temani.places import Options
 
 SECONDS = 4.0
-_SERVERS = {
-    "--postgres-url": (
+
+
+@dataclass(frozen=True)
+class Server:
+    """A kind of server: its name, the schemes of its addresses, and one of them."""
+
+    name: str
+    schemes: tuple[str, ...]
+    example: str
+
+
+SERVERS = {
+    "--postgres-url": Server(
         "Postgres",
         ("postgresql", "postgres"),
-        "postgresql://me:secret@host:5432/postgres",
+        "postgresql://administrator:secret@host:5432/postgres",
     ),
-    "--valkey-url": ("Valkey", ("valkey", "valkeys", "redis", "rediss"), "valkey://host:6379/0"),
-    "--nats-url": ("NATS", ("nats", "tls"), "nats://host:4222"),
+    "--valkey-url": Server(
+        "Valkey", ("valkey", "valkeys", "redis", "rediss"), "valkey://host:6379/0"
+    ),
+    "--nats-url": Server("NATS", ("nats", "tls"), "nats://host:4222"),
 }
 
 
@@ -35,14 +50,14 @@ class NoServer(Exception):
 
 def fit(option: str, url: str) -> str:
     """Return `url` if it can be the address for `option`; raises NoServer with an example."""
-    name, schemes, example = _SERVERS[option]
+    server = SERVERS[option]
     try:
         parts = urlsplit(url)
-        is_sound = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+        is_sound = parts.scheme in server.schemes and bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is no number
         is_sound = False
     if not is_sound:
-        raise NoServer(f"{url!r} is no address of a {name}; write one like {example}")
+        raise NoServer(f"{url!r} is no address of a {server.name}; write one like {server.example}")
     return url
 
 
@@ -59,7 +74,6 @@ async def look(options: Options) -> None:
 
 
 async def _look(option: str, url: str, ask: Callable[[str], Awaitable[None]]) -> None:
-    name, _, _ = _SERVERS[option]
     try:
         async with asyncio.timeout(SECONDS):
             await ask(url)
@@ -78,8 +92,8 @@ async def _look(option: str, url: str, ask: Callable[[str], Awaitable[None]]) ->
         return
     reason = reason.rstrip(".")
     raise NoServer(
-        f"no {name} answers at {shown(url)} ({reason}). See that it runs there and that "
-        f"{option} is right; without {option} Temani starts one of its own"
+        f"no {SERVERS[option].name} answers at {shown(url)} ({reason}). See that it runs there "
+        f"and that {option} is right; without {option} Temani starts one of its own"
     )
 
 
@@ -111,7 +125,11 @@ async def _ask_nats(url: str) -> None:
 
     try:
         await client.connect(
-            url, allow_reconnect=False, connect_timeout=2, max_reconnect_attempts=1, error_cb=heard
+            url,
+            allow_reconnect=False,
+            connect_timeout=math.ceil(SECONDS),
+            max_reconnect_attempts=1,
+            error_cb=heard,
         )
     except nats.errors.NoServersError:
         # It says only that none is there; what was heard before says why.

@@ -31,24 +31,13 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         type=_replicas,
         help="run a service several times, e.g. --replicas pairing=2",
     )
-    up.add_argument(
-        "--postgres-url",
-        metavar="URL",
-        type=_address("--postgres-url"),
-        help="use this Postgres (an administrator's address)",
-    )
-    up.add_argument(
-        "--valkey-url",
-        metavar="URL",
-        type=_address("--valkey-url"),
-        help="use this Valkey instead of starting one",
-    )
-    up.add_argument(
-        "--nats-url",
-        metavar="URL",
-        type=_address("--nats-url"),
-        help="use this NATS instead of starting one",
-    )
+    for option, server in elsewhere.SERVERS.items():
+        up.add_argument(
+            option,
+            metavar="URL",
+            type=_address(option),
+            help=f"use this {server.name} instead of starting one, e.g. {server.example}",
+        )
     up.add_argument("--no-seed", action="store_true", help="create no people and prices")
     up.add_argument("--detach", action="store_true", help="return when it runs; stop: make down")
     up.set_defaults(run=run)

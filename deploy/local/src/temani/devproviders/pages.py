@@ -82,8 +82,9 @@ class Pages:
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         """Send every new message as a server-sent event until the reader leaves."""
         stream = web.StreamResponse(headers={**_HEADERS, "Content-Type": "text/event-stream"})
-        await stream.prepare(request)
+        # Before the reader knows that she is heard: what comes from then on is told.
         last = next((message.id for message in reversed(self._inbox.messages())), None)
+        await stream.prepare(request)
         try:
             while not self.closing:
                 await stream.write(b": alive\n\n")
