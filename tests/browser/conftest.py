@@ -1,17 +1,32 @@
-"""One Chromium for the run, a fresh browser profile for each test, and an operator at a desk."""
+"""One Chromium for the run, a page loaded anew for each test, and an operator at a desk."""
 
 import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import Browser, async_playwright
 from tests.browser import chromium
 from tests.browser.desk import Desk
 from tests.browser.mitras import Mitras
+from tests.browser.windows import Look, Windows
 from tests.e2e.person import Person, Where
 from tests.e2e.stack import Stack
+
+_HERE = Path(__file__).parent
+_START_SECONDS = 120
+# The first of them may have to fetch a Chromium, and starts it and a whole stack.
+_TEST_SECONDS = 600
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give these tests the time that a first start may take."""
+    for item in items:
+        if item.path.is_relative_to(_HERE):
+            item.add_marker(pytest.mark.timeout(_TEST_SECONDS))
 
 
 @pytest.fixture(scope="session")
@@ -29,24 +44,33 @@ async def browser(request: pytest.FixtureRequest) -> AsyncIterator[Browser]:
             executable_path=found.path,
             args=list(chromium.FLAGS),
             env={**os.environ, **found.env},
+            timeout=_START_SECONDS * 1000,
         )
         yield running
         await running.close()
 
 
+@pytest.fixture(scope="session")
+async def windows(browser: Browser, stack: Stack) -> AsyncIterator[Windows]:
+    """The windows of the run; what they show is gone before the stack goes."""
+    opened = Windows(browser, stack.gateway)
+    yield opened
+    await opened.close()
+
+
 @pytest.fixture
-async def desk(browser: Browser, stack: Stack) -> AsyncIterator[Callable[..., Awaitable[Desk]]]:
+async def desk(windows: Windows, stack: Stack) -> AsyncIterator[Callable[..., Awaitable[Desk]]]:
     """What opens the page for a test and looks at its end that there was no error in it."""
     opened: list[Desk] = []
+    async with contextlib.AsyncExitStack() as doors:
 
-    async def open_one(**look: object) -> Desk:
-        opened.append(await Desk.open(browser, stack, **look))  # type: ignore[arg-type]  # passed through by name
-        return opened[-1]
+        async def open_one(**look: Any) -> Desk:
+            desk = await doors.enter_async_context(Desk.open(windows, stack, Look(**look)))
+            opened.append(desk)
+            return desk
 
-    yield open_one
-    for each in opened:
-        await each.context.close()
-        assert each.errors == []
+        yield open_one
+    assert [error for each in opened for error in each.errors] == []
 
 
 @pytest.fixture

@@ -1,57 +1,67 @@
 """An operator's browser as the tests drive it: what she sees and does, not how it is built."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Literal, Self
+from typing import Self
 
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request
+from playwright.async_api import ConsoleMessage, Error, Locator, Page, Request, Route
+from tests.browser.windows import Look, Windows
 from tests.e2e.stack import Stack
 
-Language = Literal["en-US", "id-ID"]
 # Chromium itself writes a line for each answer that is no success; a test that provokes one
-# says so with `expected`.
+# says so with `expected`. A service on a busy machine may ask for a moment: the page tries again.
 _REFUSED = "Failed to load resource"
+_BUSY = f"{_REFUSED}: the server responded with a status of 503"
+# It ends a wait that is in vain; how long the machine takes is no test's matter.
+PATIENCE = 30.0
 
 
 @dataclass
 class Desk:
-    """One page in a profile of its own, and everything that went wrong in it."""
+    """One page, and everything that went wrong in it."""
 
-    context: BrowserContext
     page: Page
     stack: Stack
     errors: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
     refusals_are_expected: bool = False
+    _listeners: list[Callable[[Request], None]] = field(default_factory=list)
+    _held: list[Route] = field(default_factory=list)
 
     @classmethod
-    async def open(
-        cls,
-        browser: Browser,
-        stack: Stack,
-        *,
-        language: Language = "en-US",
-        width: int = 1440,
-        height: int = 900,
-        dark: bool = False,
-    ) -> Self:
-        """Open the page, signed out, and listen for its errors."""
-        context = await browser.new_context(
-            locale=language,
-            viewport={"width": width, "height": height},
-            color_scheme="dark" if dark else "light",
-            reduced_motion="reduce",
-        )
-        context.set_default_timeout(10_000)
-        desk = cls(context, await context.new_page(), stack)
+    @contextlib.asynccontextmanager
+    async def open(cls, windows: Windows, stack: Stack, look: Look) -> AsyncIterator[Self]:
+        """Open the page, signed out, and listen for its errors until it is left."""
+        desk = cls(await windows.take(look), stack)
         desk.page.on("console", desk._heard)
-        desk.page.on("pageerror", lambda error: desk.errors.append(str(error)))
-        desk.page.on("request", desk._asked)
-        await desk.page.goto(f"{stack.gateway}/control/")
-        await desk.page.locator("#sign-in").wait_for()
-        return desk
+        desk.page.on("pageerror", desk._failed)
+        desk.on_request(desk._asked)
+        try:
+            await desk.page.goto(f"{stack.gateway}/control/")
+            await desk.page.locator("#sign-in").wait_for()
+            yield desk
+        finally:
+            await desk._leave()
+            await windows.put_back(desk.page, look)
+
+    def on_request(self, heard: Callable[[Request], None]) -> None:
+        """Hear each request that is sent from here on."""
+        self.page.on("request", heard)
+        self._listeners.append(heard)
+
+    async def hold(self, address: str, *, times: int | None = None) -> list[Route]:
+        """Let nobody answer these requests; returns those that wait, as they come."""
+
+        async def hold(route: Route) -> None:
+            held.append(route)
+            self._held.append(route)
+
+        held: list[Route] = []
+        await self.page.route(address, hold, times=times)
+        return held
 
     async def sign_in(self, password: str | None = None) -> None:
         """Type the operator's e-mail and password, and press Enter."""
@@ -87,32 +97,47 @@ class Desk:
         return bool(await self.page.evaluate(wide))
 
     def _heard(self, message: ConsoleMessage) -> None:
-        if message.type not in {"error", "warning"}:
+        if message.type not in {"error", "warning"} or message.text.startswith(_BUSY):
             return
         if self.refusals_are_expected and message.text.startswith(_REFUSED):
             return
         self.errors.append(message.text)
 
+    def _failed(self, error: Error) -> None:
+        self.errors.append(str(error))
+
     def _asked(self, request: Request) -> None:
         if not request.url.startswith((self.stack.gateway, "data:")):
             self.foreign.append(request.url)
 
+    async def _leave(self) -> None:
+        self.page.remove_listener("console", self._heard)
+        self.page.remove_listener("pageerror", self._failed)
+        for heard in self._listeners:
+            self.page.remove_listener("request", heard)
+        for route in self._held:
+            with contextlib.suppress(Error):  # it was answered
+                await route.abort()
 
-async def until(holds: Callable[[], Awaitable[object]], *, within: float = 10) -> None:
+
+async def until(holds: Callable[[], Awaitable[object]], *, within: float = PATIENCE) -> None:
     """Wait until something holds; the page's policy lets nobody evaluate text in it."""
     ends = time.monotonic() + within
     while not await holds():
         assert time.monotonic() < ends, f"not so within {within} s"
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.1)
 
 
-async def eventually(seen: Locator, text: str, *, within: float = 10) -> None:
-    """Wait until an element says `text` where one can see it."""
-    ends = time.monotonic() + within
-    said = ""
-    while time.monotonic() < ends:
-        said = await seen.first.inner_text() if await seen.first.is_visible() else ""
-        if text in said:
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"it says {said!r}, not {text!r}")
+async def eventually(seen: Locator, text: str, *, within: float = PATIENCE) -> None:
+    """Wait until the first such element that one can see says `text`."""
+    said: list[str] = []
+
+    async def says() -> bool:
+        # In one look: what is seen may be drawn anew, or go, at any moment.
+        said[:] = (await seen.filter(visible=True).all_inner_texts())[:1]
+        return any(text in each for each in said)
+
+    try:
+        await until(says, within=within)
+    except AssertionError:
+        raise AssertionError(f"it says {said}, not {text!r}") from None
