@@ -5,7 +5,18 @@ from collections.abc import AsyncIterator
 import pytest
 from tests.support import Databases
 
+from common import baseline
 from common.db import Database
+
+PATIENT = 60.0
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is no outage of Postgres or Valkey, and nobody looks at the mirror but us."""
+    for server in ("PG_CONNECT", "PG_ACQUIRE", "PG_COMMAND", "VALKEY_CONNECT", "VALKEY_SOCKET"):
+        monkeypatch.setattr(baseline, f"{server}_TIMEOUT", PATIENT)
+    monkeypatch.setattr("mirror.kit.SECONDS", 3_600.0)
 
 
 @pytest.fixture

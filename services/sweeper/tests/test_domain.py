@@ -3,7 +3,7 @@
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sweeper.domain import (
@@ -21,6 +21,9 @@ from sweeper.domain import (
     surplus,
     too_many,
 )
+
+# How long an example takes says nothing here.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def stale(count: int, *, first: int = 0) -> tuple[Stale, ...]:
@@ -94,6 +97,7 @@ def test_operator_confirms() -> None:
 
 
 @pytest.mark.req("SW-01")
+@patient
 @given(gone=st.integers(0, 300), others=st.integers(0, 300), braked=st.booleans())
 def test_nobody_goes_in_doubt(gone: int, others: int, *, braked: bool) -> None:
     """Whatever the numbers, a large pass without a fresh majority takes nobody offline."""
@@ -105,6 +109,7 @@ def test_nobody_goes_in_doubt(gone: int, others: int, *, braked: bool) -> None:
 
 
 @pytest.mark.req("SW-05")
+@patient
 @given(shards=st.integers(1, 200), replicas=st.integers(1, 20))
 def test_shares_cover_everything(shards: int, replicas: int) -> None:
     """Fair shares together hold every shard, and nobody's is larger by more than one."""
@@ -123,6 +128,7 @@ def test_surplus_spares_the_busy() -> None:
 
 
 @pytest.mark.req("SW-05")
+@patient
 @given(id_=st.uuids(), shards=st.integers(1, 16))
 def test_every_id_has_one_shard(id_: UUID, shards: int) -> None:
     """Each id falls to exactly one shard."""

@@ -10,8 +10,11 @@ from prometheus_client import REGISTRY
 from pydantic import ValidationError
 from services.sweeper.tests.fakes import NoMeter
 
+from common import baseline
 from common.db import Unavailable
+from common.runner import Pulse, Runner
 from common.testing.clock import FakeClock
+from sweeper import jobs
 from sweeper.app import plan_of
 from sweeper.domain import Asked, Lease, Plan, Shard, Swept, Turn
 from sweeper.errors import LeaseLost
@@ -193,6 +196,36 @@ async def test_a_newcomer_gets_her_share() -> None:
 
     assert len(stage.driver.holds()) == 2
     assert len(stage.leases.released) == 2
+
+
+class Noted(Runner):
+    """A runner that starts nothing, and keeps how far apart its rounds come at the most."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rounds: dict[str, float] = {}
+
+    def every(self, name: str, seconds: float, work: object, *, jitter: float = 0.1) -> Pulse:
+        """Keep how often."""
+        self.rounds[name] = seconds * (1 + jitter)
+        return Pulse()
+
+    def spawn(self, name: str, loop: object, *, patient: bool = False) -> None:
+        """Start nothing."""
+
+
+@pytest.mark.req("SW-05")
+def test_a_lease_that_ran_out_is_taken_within_seven_seconds() -> None:
+    """A dead holder's lives on for its life, a frozen one's transaction until its time-out.
+
+    Each round of another replica takes what is free by then.
+    """
+    runner, life = Noted(), Settings.model_fields["lease_seconds"].default
+    jobs.start(runner, Stage().driver, lease_seconds=life)
+    frozen = baseline.PG_ROLE_SETTINGS["idle_in_transaction_session_timeout"]
+
+    assert frozen.endswith("s")
+    assert max(life, float(frozen[:-1])) + runner.rounds["keep leases"] < 7
 
 
 async def test_a_stopping_replica_gives_everything_back() -> None:

@@ -86,7 +86,7 @@ async def test_the_leases_can_be_looked_at(db: Database) -> None:
     """The list of leases names the holder of each shard."""
     leases = LeaseStore(db)
     await leases.prepare([Shard("a", 0), Shard("b", 0)])
-    await leases.take("me", [Shard("a", 0)], seconds=5, wanted=1)
+    await leases.take("me", [Shard("a", 0)], seconds=3600, wanted=1)
     rows = await leases.all()
 
     assert [(row["sweep"], row["holder"], row["held"]) for row in rows] == [
