@@ -12,9 +12,10 @@ from common.clock import SystemClock
 from common.db import Database
 from common.migrate import migrate
 from common.runner import Runner
-from common.testing import clone_database, drop_database
+from common.testing import clone_database, drop_database, empty
 
 SERVICE = "auth"
+_TABLES = ("outbox", "inbox", "dead_letters", "idempotency")
 _PATIENCE_SECONDS = 20
 _PATIENT = (
     "PG_CONNECT_TIMEOUT",
@@ -76,8 +77,7 @@ async def plumbing(
 async def plumbed(plumbing: tuple[TestDatabase, asyncpg.Connection]) -> TestDatabase:
     """The database with the plumbing tables, all of them empty."""
     database, admin = plumbing
-    for table in ("outbox", "inbox", "dead_letters", "idempotency"):
-        await admin.execute(f"DELETE FROM {SERVICE}.{table}")
+    await empty(admin, *(f"{SERVICE}.{table}" for table in _TABLES))
     return database
 
 
