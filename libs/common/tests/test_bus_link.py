@@ -19,6 +19,7 @@ from common.bus import (
     Bus,
     BusUnavailable,
 )
+from common.bus.link import Link
 from common.db import Database
 from common.ids import new_id
 from common.realtime import Fanout
@@ -67,6 +68,20 @@ async def test_connect_returns_though_nats_is_away(runner: Runner, db: Database)
     assert got == [b"local"]
     with pytest.raises(BusUnavailable):
         await bus.request("cmd.auth.x.v1", Ask(number=1), timeout=1)
+
+
+async def test_nobody_waits_long_for_a_nats_that_refuses() -> None:
+    """A process whose NATS is away starts after the first refusal, and stops without waiting."""
+    runner, link = Runner(), Link("nats://127.0.0.1:1", name="test")
+    link.start(runner)
+    await link.until_tried(3600)
+    assert not link.up
+
+    waiting = asyncio.ensure_future(link.until_up(3600))
+    await asyncio.sleep(0)
+    await runner.stop()
+
+    assert await waiting is False
 
 
 async def _ignore(_subject: str, _body: bytes) -> None:

@@ -58,7 +58,7 @@ class Bus:
         link.start(runner)
         runner.on_stop(bus.close)
         # Where NATS is there, the first caller finds it there; where it is not, nobody waits.
-        await link.until_up(0.25)
+        await link.until_tried(0.25)
         return bus
 
     @property

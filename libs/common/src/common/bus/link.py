@@ -39,6 +39,8 @@ class Link:
         self._misses = 0
         self._pulse = Pulse()
         self._connected = asyncio.Event()
+        self._tried = asyncio.Event()
+        self._refusals = 0
         self.connections = 0
 
     @property
@@ -55,6 +57,8 @@ class Link:
     def start(self, runner: Runner) -> None:
         """Keep a client alive for as long as the process lives."""
         runner.spawn("bus-link", self._keep)
+        # Whoever waits for NATS then looks whether to go on.
+        runner.on_stopping(self._connected.set)
 
     async def attach(self, attach: Attach) -> None:
         """Call `attach` with every client from now on, the present one included."""
@@ -69,6 +73,12 @@ class Link:
                 async with asyncio.timeout(seconds):
                     await self._connected.wait()
         return self.up
+
+    async def until_tried(self, seconds: float) -> None:
+        """Wait at most `seconds` until NATS has answered, or each of its servers refused us."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._tried.wait()
 
     async def close(self) -> None:
         """Let the subscriptions finish, then close; close anyway when NATS is away."""
@@ -115,6 +125,7 @@ class Link:
         for attach in list(self._attached):
             await self._attach_one(self._client, attach)
         self._note()
+        self._tried.set()
 
     async def _build(self) -> Client:
         said = False
@@ -159,6 +170,9 @@ class Link:
 
     async def _on_error(self, error: Exception) -> None:
         with contextlib.suppress(Exception):
+            self._refusals += 1
+            if self._refusals >= len(self._servers):
+                self._tried.set()
             _errors.labels(type(error).__name__).inc()
             _log.debug("bus_client_error", error=f"{type(error).__name__}: {error}")
 
