@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from libs.mirror.tests.stage import Stage
 
+from common.testing.waiting import eventually
 from mirror import BeatCursor, MirrorUnavailable, keys
 
 NOBODY = UUID(int=7)
@@ -112,14 +113,23 @@ async def test_a_key_lost_during_a_seeding_keeps_it_from_ending(stage: Stage, ke
 async def test_an_evicting_valkey_is_slower_and_never_wrong(stage: Stage) -> None:
     """Whichever key it throws away, whenever: who is available stays so for every asker."""
     mitra = await stage.world.mitra()
-    seen = 0
+    rounds = seen = 0
+
+    async def evicted() -> bool:
+        """Leave it less room than it uses; return whether it has thrown anything away."""
+        used = (await stage.raw.info("memory"))["used_memory"]
+        await stage.raw.config_set("maxmemory", used - 200)
+        return await stage.raw.dbsize() < keys_before
+
     try:
-        for _ in range(12):
+        # Each round throws away other keys; some may be missed by nobody.
+        while rounds < 12 or (not seen and rounds < 60):
+            rounds += 1
             await stage.raw.config_set("maxmemory", 0)
-            await stage.kit.seeder.mend()
-            used = (await stage.raw.info("memory"))["used_memory"]
             await stage.raw.config_set("maxmemory-policy", "allkeys-random")
-            await stage.raw.config_set("maxmemory", used - 20_000)
+            await stage.kit.seeder.reseed("test")
+            keys_before = await stage.raw.dbsize()
+            await eventually(evicted)
             counts = await stage.kit.presence.counts()
             assert counts.available == 1
             assert await stage.kit.presence.find_available(3) == [mitra]
@@ -127,11 +137,9 @@ async def test_an_evicting_valkey_is_slower_and_never_wrong(stage: Stage) -> Non
             seen += counts.source == "postgres"
             await stage.kit.watch.look()
             assert "noeviction" in (stage.kit.state().advice or "")
-        evicted = (await stage.raw.info("stats"))["evicted_keys"]
     finally:
         await stage.raw.config_set("maxmemory", 256 * 1024 * 1024)
         await stage.raw.config_set("maxmemory-policy", "noeviction")
-    assert evicted > 0
     assert seen > 0, "keys of ours were among them"
     await stage.kit.watch.look()
     assert stage.kit.state().advice is None
