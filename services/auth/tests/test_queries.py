@@ -7,7 +7,7 @@ from auth.store.base import QUERIES
 
 
 @pytest.mark.parametrize("name", sorted(QUERIES))
-async def test_query_is_understood(auth_database: TestDatabase, name: str) -> None:
+async def test_query_is_understood(emptied_database: TestDatabase, name: str) -> None:
     """A misspelt column fails here with its name."""
-    async with auth_database.connect("auth") as connection:
+    async with emptied_database.connect("auth") as connection:
         await connection.prepare(QUERIES[name])

@@ -1,15 +1,19 @@
 """Availability on real servers, in a database with neighbours that a test can play with."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import asyncpg
+import nats
 import pytest
 import valkey.asyncio as valkey_client
 from services.availability.tests.site import Site, running, site_settings
 from tests.support import Databases, TestDatabase
 
-from mirror.testing import World, empty
+from common import baseline
+from common.testing import empty
+from mirror import asking, fallback
+from mirror.testing import World
 from temani.servers import Nats
 
 # What a test writes, and the next one must not find.
@@ -29,13 +33,71 @@ WRITTEN = (
 )
 
 
+VALKEY = {
+    name: getattr(baseline, name)
+    for name in ("VALKEY_POOL_TIMEOUT", "VALKEY_SOCKET_TIMEOUT", "VALKEY_CONNECT_TIMEOUT")
+}
+_PATIENT = (
+    *VALKEY,
+    "PG_CONNECT_TIMEOUT",
+    "PG_COMMAND_TIMEOUT",
+    "PG_ACQUIRE_TIMEOUT",
+    "NATS_CONNECT_TIMEOUT",
+    "NATS_WATCHDOG_RTT",
+    "PUBLISH_TIMEOUT",
+    "CONSUMER_HANDLER_TIMEOUT",
+)
+_PATIENCE = 20.0
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the product gives up on within a moment it waits for here: a busy machine is no fault.
+
+    Where Valkey is frozen a test wants `hasty`.
+    """
+    for name in _PATIENT:
+        monkeypatch.setattr(baseline, name, _PATIENCE)
+    monkeypatch.setattr(fallback, "_PATIENCE", _PATIENCE)
+    monkeypatch.setattr(asking, "_JUMP_MS", int(_PATIENCE * 1000))
+
+
+@pytest.fixture
+def hasty(patient: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever connects to Valkey waits for it as briefly as a service does."""
+    for name, seconds in VALKEY.items():
+        monkeypatch.setattr(baseline, name, seconds)
+
+
+@pytest.fixture
+def calm(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Call it when Valkey is well again: whoever connects from then on waits for it patiently."""
+
+    def be_calm() -> None:
+        for name in VALKEY:
+            monkeypatch.setattr(baseline, name, _PATIENCE)
+
+    return be_calm
+
+
 @pytest.fixture(scope="session")
-async def nats_url(scratch: Path) -> AsyncIterator[str]:
+async def own_nats(scratch: Path) -> AsyncIterator[Nats]:
     """A NATS of our own: durable consumers must not hear what other services' tests say."""
     server = Nats(scratch / "nats-availability")
     await server.start()
-    yield server.url
+    yield server
     await server.stop()
+
+
+@pytest.fixture
+async def nats_url(own_nats: Nats) -> str:
+    """Its address; whatever the test before said and nobody heard to its end is gone."""
+    client = await nats.connect(own_nats.url)
+    streams = client.jetstream()
+    for stream in await streams.streams_info():
+        await streams.purge_stream(str(stream.config.name))
+    await client.close()
+    return own_nats.url
 
 
 @pytest.fixture(scope="session")

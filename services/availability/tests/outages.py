@@ -8,10 +8,11 @@ import asyncpg
 import valkey.asyncio as valkey_client
 
 from common.ids import new_id
+from common.testing.waiting import eventually
 from temani.servers import Valkey
 
 KINDS = ("killed", "frozen", "emptied")
-_FOR_EVER_MS = 60_000
+_FOR_EVER_MS = 600_000
 
 
 class Outage:
@@ -32,10 +33,7 @@ class Outage:
                 self._server.freeze()
             case _:
                 # Somebody who then froze holds the right to seed: it stays empty for a while.
-                self._seeder = new_id()
-                await self._sql(
-                    "SELECT availability.take_seeding_v1($1, $2)", self._seeder, _FOR_EVER_MS
-                )
+                await eventually(self._takes_the_right)
                 async with raw(self._server) as client:
                     await client.flushall()
 
@@ -49,10 +47,18 @@ class Outage:
             case _:
                 await self._sql("SELECT availability.release_seeding_v1($1)", self._seeder)
 
-    async def _sql(self, query: str, *args: object) -> None:
+    async def _takes_the_right(self) -> bool:
+        """Take the right to seed; a replica that is seeding has it until it is done."""
+        self._seeder = new_id()
+        status = await self._sql(
+            "SELECT * FROM availability.take_seeding_v1($1, $2)", self._seeder, _FOR_EVER_MS
+        )
+        return status == "SELECT 1"
+
+    async def _sql(self, query: str, *args: object) -> str:
         connection = await asyncpg.connect(self._admin_url)
         try:
-            await connection.execute(query, *args)
+            return await connection.execute(query, *args)
         finally:
             await connection.close()
 

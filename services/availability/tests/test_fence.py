@@ -51,12 +51,12 @@ async def test_the_sweep_hears_why(site: Site) -> None:
     mitra = await site.world.mitra(beat_age=90)
     items = [StaleItem(mitra_id=mitra, status_version=2, seen_at_ms=0)]
     await site.bus.request(
-        "cmd.availability.mark_offline.v1", MarkOffline(fence=9, items=[]), timeout=5
+        "cmd.availability.mark_offline.v1", MarkOffline(fence=9, items=[]), timeout=10
     )
 
     with pytest.raises(CommandFailed) as refused:
         await site.bus.request(
-            "cmd.availability.mark_offline.v1", MarkOffline(fence=8, items=items), timeout=5
+            "cmd.availability.mark_offline.v1", MarkOffline(fence=8, items=items), timeout=10
         )
 
     assert refused.value.error_code == "fence_passed"

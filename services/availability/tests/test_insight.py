@@ -45,7 +45,7 @@ async def watched(site: Site, mitra: UUID, state: str) -> dict[str, Any]:
         body = await inspected(site, mitra)
         return body if body["mirror"]["state"] == state else None
 
-    found = await eventually(seen, timeout=5)
+    found = await eventually(seen)
     assert found is not None
     return found
 
@@ -68,12 +68,12 @@ async def test_each_fact_says_since_when(anywhere: Site) -> None:
 
     assert [fact["ok"] for fact in found.values()] == [True] * 5
     assert [fact["advice"] for fact in found.values()] == [None] * 5
-    assert 0 <= found["online"]["age_seconds"] < 10
-    assert 3600 <= found["active"]["age_seconds"] < 3610
-    assert 120 <= found["load"]["age_seconds"] < 130
+    assert 0 <= found["online"]["age_seconds"] < 60
+    assert 3600 <= found["active"]["age_seconds"] < 3660
+    assert 120 <= found["load"]["age_seconds"] < 180
     assert (found["load"]["load"], found["load"]["capacity"]) == (0, 3)
     assert (found["fresh"]["since"], found["fresh"]["age_seconds"]) == (None, None)
-    assert 0 <= found["fresh"]["heartbeat_age_seconds"] < 10
+    assert 0 <= found["fresh"]["heartbeat_age_seconds"] < 60
     assert found["fresh"]["limit_seconds"] == 45
 
 
@@ -90,7 +90,7 @@ async def test_each_hindrance_says_what_helps(anywhere: Site) -> None:
     forced = await facts(anywhere, mitra)
     assert forced["online"]["reason"] == "operator"
     assert "operator" in forced["online"]["advice"]
-    assert 0 <= forced["online"]["age_seconds"] < 10
+    assert 0 <= forced["online"]["age_seconds"] < 60
     assert forced["fresh"]["ok"] is None
 
     await anywhere.mitra("online", mitra)
@@ -99,7 +99,7 @@ async def test_each_hindrance_says_what_helps(anywhere: Site) -> None:
     full = (await facts(anywhere, mitra))["load"]
     assert (full["ok"], full["load"]) == (False, 3)
     assert "3 of 3" in full["advice"]
-    assert 0 <= full["age_seconds"] < 30
+    assert 0 <= full["age_seconds"] < 60
 
 
 async def _settled(site: Site, mitra: UUID) -> None:
@@ -114,8 +114,9 @@ async def test_a_silent_app_is_stale_since_the_limit(alone: Site) -> None:
     mitra = await alone.world.mitra(beat_age=60)
     fresh = (await facts(alone, mitra))["fresh"]
     assert fresh["ok"] is False
-    assert 15 <= fresh["age_seconds"] < 20
-    assert 60 <= fresh["heartbeat_age_seconds"] < 65
+    assert 15 <= fresh["age_seconds"] < 45
+    assert 60 <= fresh["heartbeat_age_seconds"] < 90
+    assert fresh["heartbeat_age_seconds"] - fresh["age_seconds"] == pytest.approx(45)
     assert "connection" in fresh["advice"]
 
 
@@ -135,7 +136,7 @@ async def test_a_closed_service_is_a_reason_and_no_status(anywhere: Site) -> Non
     service = body["facts"][-1]
     assert (service["ok"], service["why"], service["note"]) == (False, "switch", None)
     assert datetime.fromisoformat(service["opens_at"]) == until
-    assert 0 <= service["age_seconds"] < 10
+    assert 0 <= service["age_seconds"] < 60
     assert (await inspected(anywhere, mitra))["facts"][-1]["note"] == "new servers"
 
     assert (await anywhere.call("PUT", path, role="operator", body={"on": False}))[0] == 200
@@ -159,10 +160,11 @@ async def test_closed_by_the_hours_since_they_ended(alone: Site) -> None:
 
     decided = (await facts(alone, mitra))["service"]
     assert (decided["ok"], decided["why"]) == (False, "hours")
-    assert 0 <= decided["age_seconds"] < 10
+    assert 0 <= decided["age_seconds"] < 60
     await _decided_long_ago(alone)
     ended = (await facts(alone, mitra))["service"]
-    assert 2 * 3600 <= ended["age_seconds"] < 2 * 3600 + 70
+    # Hours are kept to the minute; what this test took comes on top.
+    assert 2 * 3600 <= ended["age_seconds"] < 2 * 3600 + 120
     assert "opens at" in ended["advice"]
 
 
@@ -194,8 +196,13 @@ async def test_closed_since_the_last_opening_however_long_ago(alone: Site) -> No
 async def test_a_switch_that_went_off_by_itself_was_off(alone: Site) -> None:
     """Turned on again after its own end, the service is closed since then, not since before."""
     path = "/api/control/availability/maintenance"
-    until = datetime.now(UTC) + timedelta(seconds=0.5)
-    await alone.call("PUT", path, role="operator", body={"on": True, "until": until.isoformat()})
+    for seconds in (0.5, 2, 10, 40):
+        until = datetime.now(UTC) + timedelta(seconds=seconds)
+        body = {"on": True, "until": until.isoformat()}
+        status, _ = await alone.call("PUT", path, role="operator", body=body)
+        if status == 200:
+            break  # an end that is over when it arrives is refused
+    assert status == 200
     mitra = await alone.world.mitra()
     await eventually_open(alone, mitra)
     await alone.call("PUT", path, role="operator", body={"on": True, "note": "once more"})
@@ -211,7 +218,7 @@ async def eventually_open(site: Site, mitra: UUID) -> None:
     async def is_open() -> bool:
         return bool((await facts(site, mitra))["service"]["ok"])
 
-    await eventually(is_open, timeout=4)
+    await eventually(is_open)
 
 
 async def _decided_long_ago(site: Site) -> None:
@@ -238,7 +245,7 @@ async def test_an_operator_sees_both_sides(site: Site) -> None:
         True,
     )
     assert (body["postgres"]["is_online"], body["postgres"]["capacity"]) == (True, 3)
-    assert age(body["went_online_at"]) < 10
+    assert age(body["went_online_at"]) < 60
     assert [fact["ok"] for fact in body["facts"]] == [True] * 5
 
 
@@ -248,7 +255,7 @@ async def test_an_operator_sees_where_the_mirror_is_wrong(site: Site) -> None:
     mitra, kept = await site.world.mitra(online=False), await site.world.mitra(online=False)
     await site.mitra("online", mitra)
     await site.mitra("online", kept)
-    await _reconcile_stops(site)
+    await site.reconcile_stops()
     await site.raw.zrem("{mitras}:online", str(mitra))
     await site.raw.zrem("{mitras}:available", str(mitra), str(kept))
 
@@ -267,22 +274,6 @@ async def test_an_operator_sees_where_the_mirror_is_wrong(site: Site) -> None:
         {"fact": "available", "mirror": "False", "postgres": "True"}
     ]
     assert body["mirror"]["holds"]["is_found"] is False
-
-
-async def _reconcile_stops(site: Site) -> None:
-    """Let another replica, that does nothing, hold the reconcile's lease."""
-
-    async def taken() -> bool:
-        rows = await site.rows(
-            "INSERT INTO availability.leases (name, holder, expires_at)"
-            " VALUES ('reconcile', $1, clock_timestamp() + interval '1 hour')"
-            " ON CONFLICT (name) DO UPDATE SET holder = excluded.holder,"
-            " expires_at = excluded.expires_at RETURNING 1",
-            new_id(),
-        )
-        return bool(rows)
-
-    await eventually(taken, timeout=5)
 
 
 @pytest.mark.req("AV-13", "AV-07")
@@ -370,7 +361,7 @@ async def test_the_dashboard_says_how_old_it_is_and_who_answered(site: Site) -> 
         _, body = await site.call("GET", "/api/control/availability/summary", role="operator")
         return bool(body["loads"] == {"0": 1, "1": 1, "3": 1})
 
-    await eventually(counted, timeout=10)
+    await eventually(counted)
     _, body = await site.call("GET", "/api/control/availability/summary", role="operator")
     assert (body["online"], body["reachable"], body["available"], body["busy"]) == (3, 3, 2, 1)
     assert (body["source"], body["mirror"]["state"], body["mirror"]["advice"]) == (
@@ -378,8 +369,8 @@ async def test_the_dashboard_says_how_old_it_is_and_who_answered(site: Site) -> 
         "ok",
         None,
     )
-    assert age(body["as_of"]) < 10
-    assert age(body["loads_as_of"]) < 10
+    assert age(body["as_of"]) < 60
+    assert age(body["loads_as_of"]) < 60
     assert age(body["mirror"]["since"]) < 120
 
 
@@ -394,7 +385,7 @@ async def test_the_dashboard_says_that_postgres_answers(alone: Site) -> None:
         body.update(answer)
         return bool(body["online"] == 1)
 
-    await eventually(counted, timeout=10)
+    await eventually(counted)
     assert (body["online"], body["available"], body["source"]) == (1, 1, "postgres")
     assert (body["mirror"]["state"], body["loads"]) == ("away", None)
     assert body["mirror"]["reason"]

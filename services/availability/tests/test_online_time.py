@@ -140,7 +140,7 @@ async def test_an_open_interval_counts_to_now(alone: Site) -> None:
     assert first["items"][0]["ends_at"] == first["ends_at"]
     assert 0 < first["seconds"] < again["seconds"] < 60
     ahead = datetime.fromisoformat(again["ends_at"]) - datetime.now(UTC)
-    assert ahead < timedelta(seconds=5)
+    assert ahead < timedelta(minutes=1)
 
 
 @pytest.mark.req("AV-14")
@@ -207,7 +207,7 @@ async def test_every_reason_comes_from_its_own_doing(site: Site) -> None:
 
     await site.mitra("online", mitra, login=login)
     await site.publish(LoginRevoked(login_id=login, user_id=mitra, at=now()))
-    await eventually(lambda: _is_offline(site, mitra), timeout=10)
+    await eventually(lambda: _is_offline(site, mitra))
 
     await site.mitra("online", mitra)
     await _silent(site, mitra)
@@ -215,7 +215,7 @@ async def test_every_reason_comes_from_its_own_doing(site: Site) -> None:
     await site.mitra("online", mitra)
     await site.world.active(mitra, active=False)
     await site.publish(MitraDeactivated(mitra_id=mitra, version=2, at=now()))
-    await eventually(lambda: _is_offline(site, mitra), timeout=10)
+    await eventually(lambda: _is_offline(site, mitra))
 
     body = await online_time(site, mitra, begun)
     assert [one["reason"] for one in body["items"]] == [
@@ -244,7 +244,7 @@ async def _silent(site: Site, mitra: UUID) -> None:
     for key in ("online", "available"):
         await site.raw.zadd(f"{{mitras}}:{key}", {str(mitra): long_ago})
     item = {"mitra_id": str(mitra), "status_version": row["version"], "seen_at_ms": long_ago}
-    await site.bus.request("cmd.availability.mark_offline.v1", Command(items=[item]), timeout=5)
+    await site.bus.request("cmd.availability.mark_offline.v1", Command(items=[item]), timeout=10)
     assert not await is_online(site, mitra)
 
 

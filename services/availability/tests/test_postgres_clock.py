@@ -23,7 +23,7 @@ async def test_who_goes_online_again_is_there_now(shelf: Shelf) -> None:
     status = await shelf.store.go_online(mitra, login_id=new_id())
 
     assert status.beat_age is not None
-    assert 0 <= await shelf.world.beaten_ago(mitra) < 5
+    assert 0 <= await shelf.world.beaten_ago(mitra) < 60
 
 
 @pytest.mark.req("SW-01")
@@ -36,4 +36,4 @@ async def test_replicas_go_on_saying_that_they_are_there(shelf: Shelf, stage: Te
             "SELECT extract(epoch FROM clock_timestamp() - since)::float8 FROM availability.serving"
         )
 
-    assert 0 <= age < 30
+    assert 0 <= age < 60

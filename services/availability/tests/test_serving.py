@@ -52,7 +52,7 @@ async def test_after_an_outage_of_ours_nobody_is_taken_offline(
 async def test_a_restart_is_no_outage(shelf: Shelf, stage: TestDatabase) -> None:
     """A replica that was away for a moment, or comes beside another, starts no grace."""
     mitra = await shelf.world.mitra(beat_age=90)
-    await serving(stage, since=3600, seen=PATIENCE.gap - 5)
+    await serving(stage, since=3600, seen=PATIENCE.gap - 20)
 
     await Leases(shelf.db).serve(gap_seconds=PATIENCE.gap)
 
@@ -70,11 +70,11 @@ async def test_a_replica_that_comes_back_says_so_itself(site: Site, stage: TestD
         query = "SELECT since > clock_timestamp() - interval '1 minute' AS anew FROM {}"
         return bool((await site.rows(query.format("availability.serving")))[0]["anew"])
 
-    await eventually(noted, timeout=5)
+    await eventually(noted)
     items = [StaleItem(mitra_id=mitra, status_version=2, seen_at_ms=0)]
     with pytest.raises(CommandFailed) as refused:
         await site.bus.request(
-            "cmd.availability.mark_offline.v1", MarkOffline(fence=1, items=items), timeout=5
+            "cmd.availability.mark_offline.v1", MarkOffline(fence=1, items=items), timeout=10
         )
 
     assert refused.value.error_code == "in_grace"

@@ -16,6 +16,7 @@ class Turns:
 
     def __init__(self) -> None:
         self.is_ours = True
+        self.what_is_wrong: str | None = None
         self.rests = 0
         self.looks = list[tuple[float, int]]()
         self.steps = [Reconciled(5, Applied(), [], turned=False)] * 2
@@ -23,6 +24,10 @@ class Turns:
     async def hold(self, _lease: str, **_: object) -> bool:
         """Say whether the lease is ours."""
         return self.is_ours
+
+    async def trouble(self) -> str | None:
+        """Say why this is no mirror."""
+        return self.what_is_wrong
 
     async def reconcile(self) -> Reconciled:
         """Take a step; the third ends the turn."""
@@ -42,22 +47,26 @@ class Turns:
         self.looks.append((seconds, mitras))
 
 
-@pytest.mark.req("AV-09", "AV-15")
-async def test_a_turn_that_another_replica_went_on_with_is_forgotten() -> None:
-    """Back in charge an hour later it counts from anew, and says nothing of the hour."""
-    turns, clock = Turns(), FakeClock()
-    log = DriftLog(book=cast("Any", turns), clock=cast("Any", clock))
-    upkeep = Upkeep(
+def upkeep_of(turns: Turns, clock: FakeClock) -> Upkeep:
+    """Wire the handler."""
+    return Upkeep(
         seeder=cast("Any", turns),
         leases=cast("Any", turns),
         serving=cast("Any", turns),
         patience=Patience(auto_offline=75, gap=25, grace=65),
         holder=new_id(),
-        drift=log,
+        drift=DriftLog(book=cast("Any", turns), clock=cast("Any", clock)),
         settle_deactivated=cast("Any", None),
         clock=cast("Any", clock),
         changed=lambda: None,
     )
+
+
+@pytest.mark.req("AV-09", "AV-15")
+async def test_a_turn_that_another_replica_went_on_with_is_forgotten() -> None:
+    """Back in charge an hour later it counts from anew, and says nothing of the hour."""
+    turns, clock = Turns(), FakeClock()
+    upkeep = upkeep_of(turns, clock)
     await upkeep.reconcile()
     turns.is_ours = False
     await upkeep.reconcile()
@@ -68,3 +77,17 @@ async def test_a_turn_that_another_replica_went_on_with_is_forgotten() -> None:
 
     assert turns.rests == 1
     assert turns.looks == [(0, 10)]
+
+
+@pytest.mark.req("AV-09", "AV-15")
+async def test_what_a_mirror_lost_with_everything_else_is_no_drift() -> None:
+    """Emptied and not seeded yet, it is compared with nothing: all of it would seem missed."""
+    turns, clock = Turns(), FakeClock()
+    upkeep = upkeep_of(turns, clock)
+    turns.what_is_wrong = "it was never seeded"
+    await upkeep.reconcile()
+    assert len(turns.steps) == 2
+
+    turns.what_is_wrong = None
+    await upkeep.reconcile()
+    assert len(turns.steps) == 1

@@ -88,6 +88,9 @@ class Upkeep:
                 self._seeder.rest()
                 self._drift.rest()
                 return
+            if await self._seeder.trouble() is not None:
+                # What is missing in a mirror that was emptied is no drift; the watch seeds it.
+                return
             step = await self._seeder.reconcile()
         except (MirrorUnavailable, Unavailable):
             # The watch says it; the next second tries again.
