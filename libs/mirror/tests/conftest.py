@@ -12,8 +12,9 @@ from common import baseline
 from common.clock import SystemClock
 from common.db import Database
 from common.runner import Runner
+from common.testing import empty
 from mirror import Limits, asking, fallback, open_mirror, seeding
-from mirror.testing import World, empty
+from mirror.testing import World
 
 LIMITS = Limits(heartbeat_seconds=20, fresh_seconds=45, auto_offline_seconds=75)
 VALKEY = {

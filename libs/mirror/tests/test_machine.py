@@ -30,10 +30,11 @@ from common import baseline
 from common.clock import SystemClock
 from common.db import Database
 from common.runner import Runner
+from common.testing.emptying import empty
 from common.testing.proxy import Proxy
 from common.testing.waiting import eventually
 from mirror import Drift, Limits, MirrorUnavailable, open_mirror
-from mirror.testing import World, empty
+from mirror.testing import World
 from mirror.truth import Truth
 from mirror.values import MirrorRow
 

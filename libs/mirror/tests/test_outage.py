@@ -18,7 +18,7 @@ from common.clock import SystemClock
 from common.db import Database, Unavailable
 from common.ids import new_id
 from common.runner import Runner
-from common.testing import eventually
+from common.testing import empty, eventually
 from mirror import (
     MirrorKit,
     MirrorUnavailable,
@@ -28,7 +28,7 @@ from mirror import (
     open_mirror,
 )
 from mirror.fallback import AT_ONCE, Bulkhead, WithFallback, places
-from mirror.testing import World, empty
+from mirror.testing import World
 from mirror.truth import SqlPresence
 from mirror.values import Counts
 
