@@ -1,5 +1,7 @@
 """The HTTP side of a service, built from its routes."""
 
+import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -86,8 +88,12 @@ def build_app(
         drain = getattr(handler, "drain", None)
         if drain is not None:
             app.on_shutdown.append(_at_shutdown(drain))
-    document = describe(title=title, operations=operations, statuses=statuses)
-    _add_operations(app, service=service, title=title, health=health, document=document)
+
+    @functools.cache
+    def description() -> bytes:
+        return docs.render_json(describe(title=title, operations=operations, statuses=statuses))
+
+    _add_operations(app, service=service, title=title, health=health, description=description)
     return app
 
 
@@ -126,10 +132,13 @@ async def _stamp(request: web.Request, response: web.StreamResponse) -> None:
 
 
 def _add_operations(
-    app: web.Application, *, service: str, title: str, health: Health, document: dict[str, Any]
+    app: web.Application,
+    *,
+    service: str,
+    title: str,
+    health: Health,
+    description: Callable[[], bytes],
 ) -> None:
-    description = docs.render_json(document)
-
     async def livez(_request: web.Request) -> web.StreamResponse:
         return web.json_response({"status": "alive"})
 
@@ -147,7 +156,9 @@ def _add_operations(
         return await metrics.expose(service, health)
 
     async def openapi(_request: web.Request) -> web.StreamResponse:
-        return web.Response(body=description, content_type="application/json")
+        # Made when somebody asks, and beside the loop: it takes longer than the rest of the start.
+        body = await asyncio.to_thread(description)
+        return web.Response(body=body, content_type="application/json")
 
     async def page(_request: web.Request) -> web.StreamResponse:
         return docs.page(title)
