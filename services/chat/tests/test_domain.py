@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chat import errors
@@ -201,7 +201,6 @@ def test_an_absent_mitra_is_left_to_the_reroute() -> None:
     assert steps.overdue_step(fresh, None, later(minutes=16), LIMITS) is None
 
 
-@settings(deadline=None)
 @given(
     minutes=st.lists(st.floats(0, 60), min_size=1, max_size=12),
     extended=st.booleans(),
@@ -269,7 +268,6 @@ def test_effects(verdict: Verdict, state: str, session_state: str, effect: str) 
 
 
 @pytest.mark.req("CH-03")
-@settings(deadline=None)
 @given(verdicts=st.lists(st.sampled_from(["pending", "paid", "failed", "expired", "refunded"])))
 def test_words_in_any_order_are_legal(verdicts: list[Verdict]) -> None:
     """Whatever the provider says in whatever order, the payment moves legally and pays once."""
