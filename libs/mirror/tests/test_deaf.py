@@ -140,7 +140,7 @@ class Life:
         self.ended = asyncio.Event()
 
     async def beat(self) -> None:
-        """Let both beat, wherever it is written; until the fault the flush writes it down."""
+        """Let both beat, wherever it is written; but for the fault the flush writes it down."""
         while not self.ended.is_set():
             for mitra in self.mitras:
                 assert await self.kit.beats.beat(mitra) == "recorded"
@@ -194,6 +194,7 @@ async def test_frozen_and_thawed_it_never_says_nobody(stage: Stage, own: Own) ->
         await life.answered_by("postgres")
         await asyncio.sleep(FROZEN_SECONDS)  # the fault is longer than beats stay fresh
         os.kill(server.pid, signal.SIGCONT)
+        life.flushing = True
         await life.answered_by("mirror")
         life.ended.set()
 
