@@ -19,7 +19,7 @@ from tests.e2e.stack import Stack
 _HERE = Path(__file__).parent
 _START_SECONDS = 120
 # The first of them may have to fetch a Chromium, and starts it and a whole stack.
-_TEST_SECONDS = 600
+_TEST_SECONDS = 300
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
