@@ -116,7 +116,6 @@ async def test_a_silent_app_is_stale_since_the_limit(alone: Site) -> None:
     assert fresh["ok"] is False
     assert 15 <= fresh["age_seconds"] < 45
     assert 60 <= fresh["heartbeat_age_seconds"] < 90
-    assert fresh["heartbeat_age_seconds"] - fresh["age_seconds"] == pytest.approx(45)
     assert "connection" in fresh["advice"]
 
 
