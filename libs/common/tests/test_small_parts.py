@@ -13,7 +13,7 @@ from common import failpoints, log, trace
 from common.clock import Clock, SystemClock
 from common.ids import new_id
 from common.settings import ServiceSettings, load_settings
-from common.testing import FakeClock, Proxy, eventually
+from common.testing import FakeClock, Proxy, eventually, in_time
 from temani.ports import free_port
 
 
@@ -188,3 +188,26 @@ def test_failpoints_are_off_unless_asked_for() -> None:
         failpoints.parse({"FAILPOINTS": "a=kill:1", "ENVIRONMENT": "production"})
     with pytest.raises(ValueError, match="'a=explode'"):
         failpoints.parse({"FAILPOINTS": "a=explode"})
+
+
+async def test_a_bound_is_held_by_one_try_of_some() -> None:
+    """Tries that are late are forgiven while others are left; any other failure is not."""
+    tries: list[int] = []
+
+    async def third() -> None:
+        tries.append(len(tries))
+        if len(tries) < 3:
+            raise TimeoutError
+
+    async def never() -> None:
+        raise TimeoutError
+
+    async def wrong() -> None:
+        raise AssertionError
+
+    await in_time(third, tries=3)
+    assert tries == [0, 1, 2]
+    with pytest.raises(TimeoutError):
+        await in_time(never)
+    with pytest.raises(AssertionError):
+        await in_time(wrong)

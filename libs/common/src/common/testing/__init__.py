@@ -1,5 +1,6 @@
 """Helpers for tests only: a clock to turn, a wire to cut, conditions to wait for, databases."""
 
+from common.testing.bounds import in_time
 from common.testing.clock import FakeClock
 from common.testing.databases import clone_database, create_database, drop_database
 from common.testing.emptying import empty, tables_of
@@ -15,6 +16,7 @@ __all__ = [
     "drop_database",
     "empty",
     "eventually",
+    "in_time",
     "load_problem",
     "tables_of",
 ]
