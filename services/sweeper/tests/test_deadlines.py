@@ -19,6 +19,7 @@ from common.bus import Bus, BusUnavailable
 from common.clock import SystemClock
 from common.db import Database
 from common.runner import Runner
+from common.testing.bounds import in_time
 from common.testing.waiting import eventually
 from sweeper import jobs
 from sweeper.domain import Plan, due_sweep
@@ -47,6 +48,16 @@ GRANT EXECUTE ON FUNCTION chat.due_v1(int) TO sweeper;
 SETTLE = """
 UPDATE chat.alarms SET settled_at = clock_timestamp(), times = times + 1
 WHERE id = $1 AND settled_at IS NULL AND due_at <= clock_timestamp()
+"""
+SOON = """
+INSERT INTO chat.alarms (due_at)
+SELECT clock_timestamp() + interval '2 s' + n * interval '1 s' / $1 FROM generate_series(1, $1) AS n
+"""
+LATENESS = """
+SELECT max(times) AS times, extract(epoch FROM min(settled_at - due_at))::float8 AS least,
+       extract(epoch FROM percentile_cont(0.99)
+           WITHIN GROUP (ORDER BY settled_at - due_at))::float8 AS p99
+FROM chat.alarms
 """
 OVERDUE = """
 INSERT INTO chat.alarms (due_at)
@@ -188,23 +199,23 @@ async def until_settled(looking: asyncpg.Connection, count: int) -> None:
 
 @pytest.mark.req("SW-04", "SW-05")
 async def test_five_hundred_in_one_second(clone: TestDatabase, nats_url: str) -> None:
-    """500 deadlines within one second, three sweepers: each is asked for once, and not before."""
+    """500 deadlines in one second, three sweepers: once each, none early, p99 late by < 2 s."""
     async with owning(clone, nats_url) as owner, sweepers(3, clone, nats_url):
-        await owner.looking.execute(
-            """INSERT INTO chat.alarms (due_at)
-               SELECT clock_timestamp() + interval '2 s' + n * interval '2 ms'
-               FROM generate_series(1, 500) AS n"""
-        )
-        await until_settled(owner.looking, 500)
-        row = await owner.looking.fetchrow(
-            """SELECT max(times) AS times, min(settled_at - due_at) >= interval '0' AS in_time
-               FROM chat.alarms"""
-        )
 
-    assert row is not None
-    assert row["times"] == 1
-    assert row["in_time"]
-    assert len(owner.asked) == owner.asked.total() == 500
+        async def attempt() -> None:
+            owner.asked.clear()
+            await owner.looking.execute("DELETE FROM chat.alarms")
+            await owner.looking.execute(SOON, 500)
+            await until_settled(owner.looking, 500)
+            row = await owner.looking.fetchrow(LATENESS)
+            assert row is not None
+            assert row["times"] == 1
+            assert row["least"] >= 0
+            assert len(owner.asked) == owner.asked.total() == 500
+            if row["p99"] >= 2:
+                raise TimeoutError
+
+        await in_time(attempt)
 
 
 @pytest.mark.req("SW-04")
