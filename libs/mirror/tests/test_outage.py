@@ -64,10 +64,13 @@ class Outage:
             await transaction.rollback()
 
     async def asking_now(self) -> int:
-        """Return how many connections are at a fallback question."""
+        """Return how many connections wait for the table with a fallback question.
+
+        Who only prepares one is active as well, for a moment, and then for another moment not.
+        """
         return int(
             await self.admin.fetchval(
-                "SELECT count(*) FROM pg_stat_activity WHERE state = 'active'"
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
                 " AND query ~ $1 AND pid <> pg_backend_pid() AND datname = current_database()",
                 "|".join(_FALLBACKS),
             )
