@@ -30,24 +30,41 @@ _CLOSE_SECONDS = 0.2
 _PATIENCE_SECONDS = 30.0
 
 
-def libfaketime() -> Path:
-    """Return the library: the one that is named, the machine's own, else Debian's, fetched once.
+class NoLibrary(Exception):
+    """No libfaketime is to be had; says why."""
 
-    Where there is none the test that needs it fails and says what to do. It is skipped only where
-    no library could help: other systems than Linux know no LD_PRELOAD.
+
+def libfaketime() -> Path:
+    """Return the library; where there is none the test that needs it fails and says what to do.
+
+    It is skipped only where no library could help: other systems than Linux know no LD_PRELOAD.
     """
     if sys.platform != "linux":
         pytest.skip(f"nobody turns the clock of one program alone on {sys.platform}")
+    try:
+        return find()
+    except NoLibrary as reason:
+        pytest.fail(f"{reason}. {ADVICE}")
+
+
+def find() -> Path:
+    """Return the library that is named, the machine's own, or Debian's, fetched once.
+
+    Raises NoLibrary.
+    """
     if named := os.environ.get(VARIABLE):
-        found = Path(named) if Path(named).is_file() else None
-        return found or pytest.fail(f"{VARIABLE}: there is no {named}. {ADVICE}")
+        if Path(named).is_file():
+            return Path(named)
+        raise NoLibrary(f"{VARIABLE}: there is no {named}")
     if found := _below(MACHINE):
         return found
     try:
         root = debian.fetch(("libfaketime",), CACHE, lambda _: None, lists=debian.LISTS)
     except debian.NotFetched as reason:
-        pytest.fail(f"No libfaketime here, and {reason}. {ADVICE}")
-    return _below(root) or pytest.fail(f"No libfaketime in {root}. {ADVICE}")
+        raise NoLibrary(f"No libfaketime here, and {reason}") from reason
+    if found := _below(root):
+        return found
+    raise NoLibrary(f"No libfaketime in {root}")
 
 
 def _below(root: Path) -> Path | None:

@@ -1,10 +1,13 @@
-"""Waiting until a replica in this process hears the bus."""
+"""Who hears the bus: nobody at NOWHERE; a replica in this process once it has subscribed."""
 
 import asyncio
 
 from common.bus import Bus
 from common.runner import Runner
 from common.testing import eventually
+
+# Nothing listens there.
+NOWHERE = "nats://127.0.0.1:9"
 
 
 async def subscribed(runner: Runner) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from tests.chaos.drill import Drill
 from tests.chaos.fleet import BEAT_SECONDS, CHAT, PAIRING, Fleet, living
-from tests.clocked import ClockedValkey, libfaketime
+from tests.clocked import ClockedValkey, NoLibrary, find
 from tests.e2e.stack import launch
 
+from temani.places import Options
 from temani.servers import Nats, Postgres, Valkey
 
 # As short as the settings allow: a mitra is stale after 5.7 s, taken offline after 6.1 s.
@@ -45,8 +46,8 @@ async def hasty(scratch: Path) -> AsyncIterator[Drill]:
 async def _clocked(folder: Path) -> Valkey:
     """A Valkey whose clock may be turned; if none can be had, the drill that needs it says so."""
     try:
-        return ClockedValkey(folder, await asyncio.to_thread(libfaketime))
-    except (pytest.fail.Exception, pytest.skip.Exception):
+        return ClockedValkey(folder, await asyncio.to_thread(find))
+    except NoLibrary:
         return Valkey(folder)
 
 
@@ -65,13 +66,15 @@ async def running(
     postgres, nats = Postgres(home / "postgres", settings=_QUICK), Nats(home / "nats")
     valkey = valkey or Valkey(home / "valkey")
     await asyncio.gather(postgres.start(), valkey.start(), nats.start())
-    stack = await launch(
-        home / "stack",
-        settings,
+    options = Options(
+        profile="demo",
+        folder=home / "stack",
+        any_ports=True,
         postgres_url=postgres.url,
         valkey_url=valkey.url,
         nats_url=nats.url,
     )
+    stack = await launch(options, settings)
     one = Drill(stack, postgres, valkey, nats)
     yield one
     await stack.launched.kill()

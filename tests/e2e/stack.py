@@ -4,7 +4,6 @@ import itertools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from unittest.mock import patch
 
 from temani.stack import Options
@@ -80,15 +79,12 @@ class Stack:
         return float({**self.launched.profile.settings, **self.settings}[name])
 
 
-async def launch(folder: Path, settings: Mapping[str, str], **options: object) -> Stack:
-    """Start a stack in a folder of its own, on the demo profile and the settings beside it."""
+async def launch(options: Options, settings: Mapping[str, str]) -> Stack:
+    """Start a stack with these settings beside those of its profile."""
     said: list[str] = []
     # Only while it starts: a process takes its environment along, and other tests have their own.
     with patch.dict(os.environ, settings):
-        launched = Launched(
-            Options(profile="demo", folder=folder, any_ports=True, **options),  # type: ignore[arg-type]  # passed through by name
-            say=said.append,
-        )
+        launched = Launched(options, say=said.append)
         try:
             await launched.start()
         except BaseException:

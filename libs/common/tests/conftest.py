@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
+from tests import patience
 from tests.support import Databases, TestDatabase
 
-from common import baseline
 from common.bus import Bus
 from common.clock import SystemClock
 from common.db import Database
@@ -16,27 +16,12 @@ from common.testing import clone_database, drop_database, empty
 
 SERVICE = "auth"
 _TABLES = ("outbox", "inbox", "dead_letters", "idempotency")
-_PATIENCE_SECONDS = 20
-_PATIENT = (
-    "PG_CONNECT_TIMEOUT",
-    "PG_COMMAND_TIMEOUT",
-    "PG_ACQUIRE_TIMEOUT",
-    "NATS_CONNECT_TIMEOUT",
-    "NATS_PING_INTERVAL",
-    "NATS_WATCHDOG_RTT",
-    "PUBLISH_TIMEOUT",
-    "CONSUMER_HANDLER_TIMEOUT",
-)
 
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the product gives up on within seconds it waits for here: a busy machine is no fault.
-
-    Whoever tests such a limit sets it.
-    """
-    for name in _PATIENT:
-        monkeypatch.setattr(baseline, name, _PATIENCE_SECONDS)
+    """What the product gives up on within seconds it waits for here: a busy machine is no fault."""
+    patience.stretch(monkeypatch, *patience.POSTGRES, *patience.NATS, "NATS_PING_INTERVAL")
 
 
 @pytest.fixture
@@ -93,7 +78,7 @@ async def db(plumbed: TestDatabase, patient: None) -> AsyncIterator[Database]:
 async def bus(nats_url: str, runner: Runner, patient: None) -> Bus:
     """A bus that is up."""
     bus = await Bus.connect(nats_url, name="test", runner=runner)
-    assert await bus.until_up(_PATIENCE_SECONDS)
+    assert await bus.until_up(patience.SECONDS)
     return bus
 
 

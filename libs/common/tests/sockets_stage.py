@@ -159,6 +159,16 @@ async def state(socket: Socket) -> dict[str, Any]:
     return frame
 
 
+def stop_reading(socket: Socket) -> asyncio.Transport:
+    """Close the window, as a frozen phone does; its resume_reading() opens it again."""
+    connection = socket._conn
+    assert connection is not None
+    transport = connection.transport
+    assert transport is not None
+    transport.pause_reading()
+    return transport
+
+
 async def close_code(socket: Socket) -> int | None:
     """Read until the end and return its code."""
     while not socket.closed:

@@ -16,6 +16,7 @@ from libs.common.tests.sockets_stage import (
     limits,
     stage,
     state,
+    stop_reading,
 )
 
 from common.db import Unavailable
@@ -65,9 +66,7 @@ async def test_a_reader_that_does_not_read_is_cut(stage: Stage, client: Client) 
     socket = await connect(client, stage.mint.token(user_id=slow))
     other = await enter(client, stage.mint.token(user_id=quick))
     await state(socket)
-    transport = socket._conn.transport  # type: ignore[union-attr]  # stop reading, as a frozen phone does
-    assert transport is not None
-    transport.pause_reading()
+    transport = stop_reading(socket)
     big = Frame(type="big", data={"text": "x" * 4000})
     (connection,) = stage.hub.connections_of(slow)
     most = 0
@@ -90,9 +89,7 @@ async def test_what_waits_keeps_its_order(stage: Stage, client: Client) -> None:
     """Frames of a closed window come before those that were sent when it was open again."""
     user_id = new_id()
     socket = await enter(client, stage.mint.token(user_id=user_id))
-    transport = socket._conn.transport  # type: ignore[union-attr]  # the window closes, and opens
-    assert transport is not None
-    transport.pause_reading()
+    transport = stop_reading(socket)
     for number in range(400):
         stage.hub.send(user_id, Frame(type="big", data={"n": number, "text": "x" * 30_000}))
     (connection,) = stage.hub.connections_of(user_id)
@@ -113,9 +110,7 @@ async def test_a_send_that_hangs_is_cut(stage: Stage, client: Client) -> None:
     """A client whose window stays closed is dropped when a send takes too long."""
     user_id = new_id()
     socket = await enter(client, stage.mint.token(user_id=user_id))
-    transport = socket._conn.transport  # type: ignore[union-attr]  # stop reading, as a frozen phone does
-    assert transport is not None
-    transport.pause_reading()
+    transport = stop_reading(socket)
     frame = Frame(type="big", data={"text": "x" * 60_000})
     for _ in range(400):
         stage.hub.send(user_id, frame)

@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 import valkey.asyncio as valkey_client
 from libs.mirror.tests.stage import WRITTEN, Stage
+from tests import patience
 from tests.support import Databases
 
 from common import baseline
@@ -17,20 +18,17 @@ from mirror import Limits, asking, fallback, open_mirror, seeding
 from mirror.testing import World
 
 LIMITS = Limits(heartbeat_seconds=20, fresh_seconds=45, auto_offline_seconds=75)
-VALKEY = {
-    name: getattr(baseline, name) for name in ("VALKEY_CONNECT_TIMEOUT", "VALKEY_SOCKET_TIMEOUT")
-}
+VALKEY = {name: getattr(baseline, name) for name in patience.VALKEY}
 PATIENT = 60.0
 
 
 @pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine is no outage, and nobody looks at the mirror but the test.
 
     What a test is about it sets itself; `hasty` is about what becomes of a late answer.
     """
-    for name in (*VALKEY, "PG_CONNECT_TIMEOUT", "PG_ACQUIRE_TIMEOUT", "PG_COMMAND_TIMEOUT"):
-        monkeypatch.setattr(baseline, name, PATIENT)
+    patience.stretch(monkeypatch, *patience.POSTGRES, *patience.VALKEY, seconds=PATIENT)
     monkeypatch.setattr(fallback, "_PATIENCE", PATIENT)
     monkeypatch.setattr(asking, "_JUMP_MS", 10_000)
     monkeypatch.setattr(seeding, "_LEASE_MS", int(PATIENT * 1000))

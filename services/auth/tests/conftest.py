@@ -6,33 +6,22 @@ from pathlib import Path
 import pytest
 from services.auth.tests.site import Provider, Site, provider, running, site_settings
 from services.auth.tests.world import World
+from tests import patience
 from tests.support import Databases, TestDatabase
 
 from auth.providers import passwords, revocation
-from common import baseline
 from common.runner import Runner
 from common.testing import empty, tables_of
 
-_PATIENT = (
-    "PG_CONNECT_TIMEOUT",
-    "PG_COMMAND_TIMEOUT",
-    "PG_ACQUIRE_TIMEOUT",
-    "VALKEY_POOL_TIMEOUT",
-    "VALKEY_SOCKET_TIMEOUT",
-    "VALKEY_CONNECT_TIMEOUT",
-    "NATS_CONNECT_TIMEOUT",
-    "NATS_WATCHDOG_RTT",
-    "PUBLISH_TIMEOUT",
-)
 _MEMORY_KIB = passwords.MEMORY_KIB
 
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the product gives up on within seconds it waits for here: a busy machine is no fault."""
-    for name in _PATIENT:
-        monkeypatch.setattr(baseline, name, 20.0)
-    monkeypatch.setattr(revocation, "ANSWER_SECONDS", 20.0)
+    limits = (*patience.POSTGRES, *patience.NATS, *patience.VALKEY, "VALKEY_POOL_TIMEOUT")
+    patience.stretch(monkeypatch, *limits)
+    monkeypatch.setattr(revocation, "ANSWER_SECONDS", patience.SECONDS)
 
 
 @pytest.fixture(autouse=True)
@@ -45,14 +34,6 @@ def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
 def dear_hashes(monkeypatch: pytest.MonkeyPatch, cheap_hashes: None) -> None:
     """Hashes that cost what they cost in production."""
     monkeypatch.setattr(passwords, "MEMORY_KIB", _MEMORY_KIB)
-
-
-@pytest.fixture
-async def runner() -> AsyncIterator[Runner]:
-    """A runner that is stopped at the end of the test."""
-    running = Runner()
-    yield running
-    await running.stop(budget=20)
 
 
 @pytest.fixture(scope="session")

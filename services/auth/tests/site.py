@@ -12,7 +12,8 @@ import aiohttp
 import nats
 from aiohttp import web
 from nats.errors import NoRespondersError
-from services.auth.tests.world import NOWHERE, settings_for
+from services.auth.tests.world import settings_for
+from tests.hearing import NOWHERE
 from tests.support import TestDatabase
 
 from auth.app import build

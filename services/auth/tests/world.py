@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import asyncpg
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from tests.hearing import NOWHERE
 from tests.support import TestDatabase
 
 from auth.app.service import Adapters, load_keys, wire
@@ -31,7 +32,6 @@ from common.ids import new_id
 from common.outbox import Outbox
 from common.runner import Runner
 
-NOWHERE = "nats://127.0.0.1:9"
 PHONE = "+6281234567890"
 DEVICE = "device-one"
 

@@ -8,6 +8,7 @@ import nats
 import pytest
 import valkey.asyncio as valkey_client
 from services.availability.tests.site import Site, running, site_settings
+from tests import patience
 from tests.support import Databases, TestDatabase
 
 from common import baseline
@@ -33,21 +34,7 @@ WRITTEN = (
 )
 
 
-VALKEY = {
-    name: getattr(baseline, name)
-    for name in ("VALKEY_POOL_TIMEOUT", "VALKEY_SOCKET_TIMEOUT", "VALKEY_CONNECT_TIMEOUT")
-}
-_PATIENT = (
-    *VALKEY,
-    "PG_CONNECT_TIMEOUT",
-    "PG_COMMAND_TIMEOUT",
-    "PG_ACQUIRE_TIMEOUT",
-    "NATS_CONNECT_TIMEOUT",
-    "NATS_WATCHDOG_RTT",
-    "PUBLISH_TIMEOUT",
-    "CONSUMER_HANDLER_TIMEOUT",
-)
-_PATIENCE = 20.0
+VALKEY = {name: getattr(baseline, name) for name in (*patience.VALKEY, "VALKEY_POOL_TIMEOUT")}
 
 
 @pytest.fixture(autouse=True)
@@ -56,10 +43,9 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
     Where Valkey is frozen a test wants `hasty`.
     """
-    for name in _PATIENT:
-        monkeypatch.setattr(baseline, name, _PATIENCE)
-    monkeypatch.setattr(fallback, "_PATIENCE", _PATIENCE)
-    monkeypatch.setattr(asking, "_JUMP_MS", int(_PATIENCE * 1000))
+    patience.stretch(monkeypatch, *patience.POSTGRES, *patience.NATS, *VALKEY)
+    monkeypatch.setattr(fallback, "_PATIENCE", patience.SECONDS)
+    monkeypatch.setattr(asking, "_JUMP_MS", patience.SECONDS * 1000)
 
 
 @pytest.fixture
@@ -74,8 +60,7 @@ def calm(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Call it when Valkey is well again: whoever connects from then on waits for it patiently."""
 
     def be_calm() -> None:
-        for name in VALKEY:
-            monkeypatch.setattr(baseline, name, _PATIENCE)
+        patience.stretch(monkeypatch, *VALKEY)
 
     return be_calm
 

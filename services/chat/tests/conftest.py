@@ -3,46 +3,12 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from services.chat.tests.world import NOWHERE, World, empty
-from tests.support import Databases, TestDatabase
+from services.chat.tests.world import World, empty
+from tests import patience
+from tests.support import TestDatabase
 
-from common import baseline
 from common.bus import Bus
 from common.runner import Runner
-
-_PATIENT = (
-    "PG_CONNECT_TIMEOUT",
-    "PG_COMMAND_TIMEOUT",
-    "PG_ACQUIRE_TIMEOUT",
-    "NATS_CONNECT_TIMEOUT",
-    "NATS_WATCHDOG_RTT",
-    "PUBLISH_TIMEOUT",
-    "CONSUMER_HANDLER_TIMEOUT",
-)
-
-
-@pytest.fixture
-async def runner() -> AsyncIterator[Runner]:
-    """A runner that is stopped at the end of the test."""
-    running = Runner()
-    yield running
-    await running.stop(budget=20)
-
-
-@pytest.fixture(scope="module")
-async def shared_database(databases: Databases) -> AsyncIterator[TestDatabase]:
-    """One database for a file of tests: emptying it is ten times faster than cloning one."""
-    clone = await databases.fresh()
-    yield clone
-    await databases.drop(clone)
-
-
-@pytest.fixture(scope="module")
-async def away() -> AsyncIterator[Bus]:
-    """A bus whose NATS is away."""
-    running = Runner()
-    yield await Bus.connect(NOWHERE, name="test", runner=running)
-    await running.stop(budget=20)
 
 
 @pytest.fixture
@@ -65,5 +31,4 @@ async def own_world(database: TestDatabase, runner: Runner, away: Bus) -> AsyncI
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the product gives up on within seconds it waits for here: a busy machine is no fault."""
-    for name in _PATIENT:
-        monkeypatch.setattr(baseline, name, 20)
+    patience.stretch(monkeypatch, *patience.POSTGRES, *patience.NATS)

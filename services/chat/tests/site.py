@@ -12,8 +12,8 @@ import aiohttp
 import jwt
 from aiohttp import web
 from services.chat.tests.midtrans import SERVER_KEY, PlayedMidtrans
-from services.chat.tests.world import NOWHERE, World, settings_for
-from tests.hearing import subscribed
+from services.chat.tests.world import World, settings_for
+from tests.hearing import NOWHERE, subscribed
 
 from chat.app import build
 from common.ids import new_id

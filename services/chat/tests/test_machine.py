@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
-from services.chat.tests.world import NOWHERE, World
+from services.chat.tests.world import World
+from tests.hearing import NOWHERE
 from tests.support import TestDatabase
 
 from chat import errors

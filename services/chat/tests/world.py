@@ -36,7 +36,6 @@ from common.ids import new_id
 from common.outbox import Outbox
 from common.runner import Runner
 
-NOWHERE = "nats://127.0.0.1:9"
 TIER = "chat-15"
 
 

@@ -12,14 +12,13 @@ import aiohttp
 import jwt
 from aiohttp import web
 from services.pairing.tests.world import TIER, World, settings_for
-from tests.hearing import subscribed
+from tests.hearing import NOWHERE, subscribed
 
 from common.ids import new_id
 from common.runner import Runner
 from pairing.app import build
 
 SECRET = "a-secret-that-only-tests-know-0123456789"
-NOWHERE = "nats://127.0.0.1:9"
 
 
 @dataclass

@@ -3,19 +3,18 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from tests import patience
 from tests.support import Databases
 
-from common import baseline
 from common.db import Database
 
 PATIENT = 60.0
 
 
 @pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine is no outage of Postgres or Valkey, and nobody looks at the mirror but us."""
-    for server in ("PG_CONNECT", "PG_ACQUIRE", "PG_COMMAND", "VALKEY_CONNECT", "VALKEY_SOCKET"):
-        monkeypatch.setattr(baseline, f"{server}_TIMEOUT", PATIENT)
+    patience.stretch(monkeypatch, *patience.POSTGRES, *patience.VALKEY, seconds=PATIENT)
     monkeypatch.setattr("mirror.kit.SECONDS", 3_600.0)
 
 

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 from services.sweeper.tests.fakes import turn
+from tests.hearing import NOWHERE
 from tests.support import Databases
 
 from common.bus import Bus
@@ -14,8 +15,6 @@ from common.outbox import Outbox
 from common.runner import Runner
 from sweeper.domain import AUTO_OFFLINE, Brake, Picture, Shard, Stale, Swept
 from sweeper.store import QUERIES, BrakeStore, LeaseStore, RunStore
-
-NOWHERE = "nats://127.0.0.1:9"
 
 
 async def run_store(db: Database, runner: Runner, *, keep_seconds: float = 60) -> RunStore:
