@@ -12,7 +12,7 @@ from common.clock import SystemClock
 from common.db import Database
 from common.migrate import migrate
 from common.runner import Runner
-from common.testing import clone_database, drop_database, empty
+from common.testing import Still, clone_database, drop_database, empty
 
 SERVICE = "auth"
 _TABLES = ("outbox", "inbox", "dead_letters", "idempotency")
@@ -28,6 +28,14 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 async def runner() -> AsyncIterator[Runner]:
     """A runner that is stopped at the end, whatever happened."""
     runner = Runner()
+    yield runner
+    await runner.stop(budget=4)
+
+
+@pytest.fixture
+async def still() -> AsyncIterator[Runner]:
+    """A runner whose rhythms wait to be hurried: what is counted, only the test causes."""
+    runner = Still()
     yield runner
     await runner.stop(budget=4)
 

@@ -97,9 +97,9 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(runner: Runner) -> Stage:
+async def stage(still: Runner) -> Stage:
     """Without Valkey."""
-    return Stage(runner)
+    return Stage(still)
 
 
 async def test_a_push_ends_a_login_at_once(stage: Stage) -> None:
@@ -296,9 +296,9 @@ async def server(valkey_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     await client.aclose()
 
 
-async def test_the_mirror_answers_first(server: Any, valkey_url: str, runner: Runner) -> None:
+async def test_the_mirror_answers_first(server: Any, valkey_url: str, still: Runner) -> None:
     """With the sentinel in place Valkey decides and Postgres is not asked."""
-    stage = Stage(runner, valkey_url)
+    stage = Stage(still, valkey_url)
     good, bad = stage.caller(), stage.caller()
     await server.set(SENTINEL, "1")
     await server.set(key_of(bad.login_id), "1", ex=60)
@@ -309,11 +309,9 @@ async def test_the_mirror_answers_first(server: Any, valkey_url: str, runner: Ru
     assert stage.db.asked == 0
 
 
-async def test_an_empty_valkey_is_not_a_mirror(
-    server: Any, valkey_url: str, runner: Runner
-) -> None:
+async def test_an_empty_valkey_is_not_a_mirror(server: Any, valkey_url: str, still: Runner) -> None:
     """Valkey up but restarted empty knows of no revocation: Postgres is asked."""
-    stage = Stage(runner, valkey_url)
+    stage = Stage(still, valkey_url)
     bad = stage.caller()
     stage.db.revoked.add(bad.login_id)
     await server.delete(SENTINEL)
@@ -323,9 +321,9 @@ async def test_an_empty_valkey_is_not_a_mirror(
     assert stage.db.asked == 1
 
 
-async def test_a_dead_valkey_is_left_alone_for_a_while(runner: Runner) -> None:
+async def test_a_dead_valkey_is_left_alone_for_a_while(still: Runner) -> None:
     """After three failures the mirror is not tried for two seconds; Postgres answers meanwhile."""
-    stage = Stage(runner, f"valkey://127.0.0.1:{free_port()}/0")
+    stage = Stage(still, f"valkey://127.0.0.1:{free_port()}/0")
     mirror = stage.revocations._mirror
     assert isinstance(mirror, ValkeyRevocations)
     for _ in range(3):
@@ -339,9 +337,9 @@ async def test_a_dead_valkey_is_left_alone_for_a_while(runner: Runner) -> None:
     assert stage.db.asked == 3
 
 
-async def test_the_client_has_the_baseline(valkey_url: str, runner: Runner) -> None:
+async def test_the_client_has_the_baseline(valkey_url: str, still: Runner) -> None:
     """No default of the library creeps back: every wait on Valkey is bounded."""
-    mirror = Stage(runner, valkey_url).revocations._mirror
+    mirror = Stage(still, valkey_url).revocations._mirror
     assert isinstance(mirror, ValkeyRevocations)
     options = mirror._pool.connection_kwargs
 

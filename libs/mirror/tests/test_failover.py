@@ -12,6 +12,7 @@ from typing_extensions import override
 from common.clock import SystemClock
 from common.runner import Runner
 from common.testing.proxy import Proxy
+from common.testing.still import Still
 from common.testing.waiting import eventually
 from mirror import Limits, MirrorKit, MirrorUnavailable, keys, open_mirror
 from temani import binaries
@@ -107,7 +108,8 @@ async def switched(
         old = await doors.enter_async_context(valkey_client.Valkey.from_url(primary.url))
         new = await doors.enter_async_context(valkey_client.Valkey.from_url(replica.url))
         url = f"valkey://127.0.0.1:{proxy.port}/0"
-        runner = Runner()
+        # The look of each second would notice before we are ready to see who notices.
+        runner = Still()
         doors.push_async_callback(runner.stop)
         kit = await open_mirror(url, stage.db, runner, SystemClock(), Limits())
         await kit.seeder.mend()

@@ -6,11 +6,13 @@ from common.testing.databases import clone_database, create_database, drop_datab
 from common.testing.emptying import empty, tables_of
 from common.testing.problems import load_problem
 from common.testing.proxy import Proxy
+from common.testing.still import Still
 from common.testing.waiting import eventually
 
 __all__ = [
     "FakeClock",
     "Proxy",
+    "Still",
     "clone_database",
     "create_database",
     "drop_database",
