@@ -14,6 +14,8 @@ import aiohttp
 from tests.e2e.person import Json, Person, Refused, Where
 from tests.e2e.stack import Stack
 
+from common.testing.waiting import eventually
+
 BEAT_SECONDS = 0.4
 _LOOK_SECONDS = 0.05
 _AGAIN_SECONDS = 0.2
@@ -104,26 +106,34 @@ class Watch:
     refused: Counter[str] = field(default_factory=Counter)
     wrong: list[Json] = field(default_factory=list)
     slowest: float = 0.0
+    lit: set[str] = field(default_factory=set)  # the ways whose last word was "available"
 
     @contextlib.asynccontextmanager
     async def looking(self) -> AsyncIterator["Watch"]:
-        """Look while the block runs; begin with nothing noted."""
-        self.looks, self.slowest = 0, 0.0
-        self.refused.clear()
-        self.wrong.clear()
+        """Look while the block runs; nothing is noted before a call and a frame say "available".
+
+        Mitras who came online a moment ago are in the roster before all replicas heard of them.
+        """
+        self.lit.clear()
         tasks = [asyncio.ensure_future(self._look()), asyncio.ensure_future(self._listen())]
         try:
+            await eventually(lambda: self.lit == {"call", "frame"})
+            self.looks, self.slowest = 0, 0.0
+            self.refused.clear()
+            self.wrong.clear()
             yield self
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.wait(tasks)
+        for task in tasks:
+            assert task.cancelled(), task  # whoever stopped to look saw nothing wrong any more
 
     async def _look(self) -> None:
         while True:
             started = time.monotonic()
             try:
-                self._judge(await self.person.call("GET", "/api/customer/availability"))
+                self._judge("call", await self.person.call("GET", "/api/customer/availability"))
             except Refused as refusal:
                 self.refused[f"{refusal.status} {refusal.code}"] += 1
             except _AWAY as error:
@@ -141,13 +151,16 @@ class Watch:
                     while (message := await wire.receive()).type is aiohttp.WSMsgType.TEXT:
                         frame = message.json()
                         if frame["type"] == "state" and frame["data"]["beacon"] is not None:
-                            self._judge(frame["data"]["beacon"])
+                            self._judge("frame", frame["data"]["beacon"])
                         elif frame["type"] == "beacon":
-                            self._judge(frame["data"])
+                            self._judge("frame", frame["data"])
             await asyncio.sleep(_AGAIN_SECONDS)
 
-    def _judge(self, beacon: Json) -> None:
-        if beacon["state"] != "available" or beacon["available"] < 1:
+    def _judge(self, way: str, beacon: Json) -> None:
+        if beacon["state"] == "available" and beacon["count"] >= 1:
+            self.lit.add(way)
+        else:
+            self.lit.discard(way)
             self.wrong.append(beacon)
 
 

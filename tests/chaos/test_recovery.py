@@ -54,8 +54,8 @@ async def test_nats_away_for_three_limits_takes_nobody_offline(hasty: Drill, fle
         await sign_in_mitra(fleet.stack, fleet.operator, quiet)
         silent = LiveMitra(quiet, PAIRING)
         before = await taken_offline(hasty)
-        await hasty.nats.kill()
         async with fleet.watch.looking() as watch:
+            await hasty.nats.kill()
             await eventually(lambda: seen(hasty, "availability", "nats", up=False))
             await asyncio.sleep(NATS_AWAY_SECONDS)
             assert await available(fleet, fleet.mitras)
@@ -82,16 +82,16 @@ async def test_a_frozen_postgres_costs_nobody_a_beat(hasty: Drill, fleet: Fleet)
     await eventually(lambda: available(fleet, fleet.mitras))
     fleet.forget_words()
     before = await taken_offline(hasty)
-    hasty.postgres.freeze()
-    try:
-        beats = {one.mitra_id: one.beats for one in fleet.mitras}
-        broken = {one.mitra_id: one.broken for one in fleet.mitras}
-        async with fleet.watch.looking() as watch:
+    async with fleet.watch.looking() as watch:
+        hasty.postgres.freeze()
+        try:
+            beats = {one.mitra_id: one.beats for one in fleet.mitras}
+            broken = {one.mitra_id: one.broken for one in fleet.mitras}
             await asyncio.sleep(POSTGRES_FROZEN_SECONDS)
             await eventually(lambda: seen(hasty, "availability", "postgres", up=False))
             await eventually(lambda: beaten_since(fleet, beats, times=5))
-    finally:
-        hasty.postgres.thaw()
+        finally:
+            hasty.postgres.thaw()
 
     assert {one.mitra_id: one.broken for one in fleet.mitras} == broken
     assert (watch.wrong, watch.refused) == ([], {})
