@@ -80,7 +80,7 @@ async def test_closing_hides_the_service_and_ends_nothing(
         told = await looking.until("beacon", lambda d: d["state"] == "disabled")
         seen = await eventually(other, BEACON, lambda b: b["state"] == "disabled")
         assert (told["data"]["why"], told["data"]["count"]) == ("switch", 0)
-        assert (seen["why"], seen["available"], seen["opens_at"]) == ("switch", 0, None)
+        assert (seen["why"], seen["count"], seen["opens_at"]) == ("switch", 0, None)
         async with other.socket(PAIRING) as late:
             assert late.state["beacon"]["state"] == "disabled"
         with pytest.raises(Refused) as refusal:

@@ -39,7 +39,7 @@ async def test_a_whole_life_over_sockets(stack: Stack, cast: Cast, long_tier: st
         beacon = await eventually(
             cast.customer,
             "/api/customer/availability",
-            lambda b: b["state"] == "available" and b["available"] >= 1,
+            lambda b: b["state"] == "available" and b["count"] >= 1,
         )
         assert beacon["as_of"]
 
@@ -196,9 +196,7 @@ async def test_deactivation_is_seen_everywhere_at_once(stack: Stack, cast: Cast)
             ):
                 refusal = await refused(cast.mitra, "POST", path)
                 assert refusal.status in {401, 403}
-            await eventually(
-                cast.customer, "/api/customer/availability", lambda b: b["available"] == 0
-            )
+            await eventually(cast.customer, "/api/customer/availability", lambda b: b["count"] == 0)
     mitras = await eventually(
         cast.operator,
         "/api/control/mitras?limit=100",

@@ -138,7 +138,7 @@ async def read_everything(site: Site, free: UUID, full: UUID, gone: UUID) -> set
         soon(site.call("GET", "/api/control/availability/summary", role="operator")),
     )
     assert {answer[0] for answer in (beacon, mine, busy, off, roster, numbers)} == {200}
-    assert (beacon[1]["state"], beacon[1]["available"]) == ("available", 1)
+    assert (beacon[1]["state"], beacon[1]["count"]) == ("available", 1)
     assert (mine[1]["reasons"], busy[1]["reasons"]) == ([], ["full"])
     assert off[1]["reasons"] == ["offline"]
     assert {
@@ -298,7 +298,7 @@ async def test_a_replica_starts_all_the_same(
     async with running(settings, stage.admin_url) as site:
         assert time.monotonic() - started < PATIENCE_SECONDS
         beacon = await soon(site.call("GET", "/api/customer/availability", role="customer"))
-        assert (beacon[1]["state"], beacon[1]["available"]) == ("available", 1)
+        assert (beacon[1]["state"], beacon[1]["count"]) == ("available", 1)
         assert await source(site) == "postgres"
         assert (await soon(site.mitra("heartbeat", mitra)))[1]["is_online"] is True
         await outage.end()

@@ -62,7 +62,7 @@ async def beacon(site: Site) -> tuple[str, int]:
     """Ask as a customer does."""
     status, body = await site.call("GET", "/api/customer/availability", role="customer")
     assert status == 200
-    return body["state"], body["available"]
+    return body["state"], body["count"]
 
 
 async def _lit(site: Site, available: int) -> bool:

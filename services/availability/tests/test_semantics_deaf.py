@@ -111,7 +111,7 @@ class Looking:
                 self._site.call("GET", f"{operator}/mitras", role="operator"),
                 self._site.call("GET", f"{operator}/summary", role="operator"),
             )
-            if (beacon[1].get("state"), beacon[1].get("available")) != ("available", 3):
+            if (beacon[1].get("state"), beacon[1].get("count")) != ("available", 3):
                 self.wrong.append(beacon)
             if hers[1].get("reasons") != []:
                 self.wrong.append(hers)

@@ -30,7 +30,7 @@ async def test_a_mitra_goes_online_beats_and_goes_offline(anywhere: Site) -> Non
 
     async def lit() -> bool:
         status, beacon = await anywhere.call("GET", "/api/customer/availability", role="customer")
-        return (status, beacon["state"], beacon["available"]) == (200, "available", 1)
+        return (status, beacon["state"], beacon["count"]) == (200, "available", 1)
 
     await eventually(lit)
     status, body = await anywhere.mitra("offline", mitra)

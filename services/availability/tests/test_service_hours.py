@@ -104,7 +104,7 @@ async def test_the_switch_hides_the_service_and_changes_nobody(anywhere: Site) -
         "closes_at": None,
     }
     dark = await beacon(anywhere)
-    assert (dark["state"], dark["available"], dark["why"]) == ("disabled", 0, "switch")
+    assert (dark["state"], dark["count"], dark["why"]) == ("disabled", 0, "switch")
 
     async def counted() -> bool:
         _, summary = await operate(anywhere, "GET", "/api/control/availability/summary")
@@ -124,7 +124,7 @@ async def test_the_switch_hides_the_service_and_changes_nobody(anywhere: Site) -
     async def both() -> bool:
         lit = await beacon(anywhere)
         assert (lit["state"], lit["why"], lit["opens_at"]) == ("available", None, None)
-        return lit["available"] == 2  # type: ignore[no-any-return]
+        return lit["count"] == 2  # type: ignore[no-any-return]
 
     await eventually(both)
 

@@ -13,7 +13,7 @@ def beacon_view(beacon: Beacon) -> BeaconView:
     """Show what customers see."""
     return BeaconView(
         state=beacon.state,
-        available=beacon.count,
+        count=beacon.count,
         as_of=beacon.as_of,
         why=beacon.why,
         opens_at=beacon.opens_at,

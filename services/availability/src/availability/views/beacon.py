@@ -15,7 +15,7 @@ class BeaconView(View):
     """
 
     state: Literal["available", "all_busy", "none_online", "disabled"]
-    available: int
+    count: int
     as_of: AwareDatetime
     why: Literal["switch", "hours"] | None = None
     opens_at: AwareDatetime | None = None
