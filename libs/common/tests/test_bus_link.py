@@ -13,13 +13,14 @@ from libs.common.tests.bus_stage import (
     fresh_subject,
     publish,
 )
+from nats.aio.transport import TcpTransport
 
 from common import baseline
 from common.bus import (
     Bus,
     BusUnavailable,
 )
-from common.bus.link import Link
+from common.bus.link import Link, _abandon
 from common.db import Database
 from common.ids import new_id
 from common.realtime import Fanout
@@ -143,6 +144,35 @@ async def test_a_lost_store_is_created_anew(runner: Runner, db: Database, tmp_pa
         await eventually(lambda: listener.times(after), timeout=40)
     finally:
         await again.stop()
+
+
+@pytest.mark.fault
+async def test_a_close_that_is_cut_leaves_nothing_open(
+    own_nats: Nats, runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client whose last bytes meet a reset still ends its subscriptions' tasks and its socket."""
+    bus = await Bus.connect(own_nats.url, name="test", runner=runner)
+    bus.listen("hint.x", _ignore)
+    assert await bus.until_up(20)
+    client = bus._link.client
+    assert client is not None
+    await eventually(lambda: client._subs)
+    listening = [each._wait_for_msgs_task for each in client._subs.values()]
+    assert all(listening)
+
+    async def cut() -> None:
+        raise ConnectionResetError
+
+    assert isinstance(client._transport, TcpTransport)
+    writer = client._transport._io_writer
+    assert writer is not None
+    monkeypatch.setattr(client._transport, "drain", cut)
+    monkeypatch.setattr(client, "_pending_data_size", 1)
+    await _abandon(client)
+
+    assert client.is_closed
+    assert writer.is_closing()
+    await eventually(lambda: all(each.done() for each in listening))
 
 
 @pytest.mark.fault

@@ -219,6 +219,19 @@ async def _abandon(client: Client) -> None:
     with contextlib.suppress(Exception):
         async with asyncio.timeout(1):
             await client.close()
+    _end_what_is_left(client)
+
+
+def _end_what_is_left(client: Client) -> None:
+    """End what a close that was cut leaves behind; the client has no public way.
+
+    A reset that meets bytes not yet sent ends the close half way: the tasks of the subscriptions
+    would wait for ever, and the socket stay open until it is collected.
+    """
+    for subscription in client._subs.values():  # noqa: SLF001
+        subscription._stop_processing()  # noqa: SLF001
+    if (transport := client._transport) is not None:  # noqa: SLF001
+        transport.close()  # type: ignore[no-untyped-call]  # nats-py
 
 
 def _address(client: Client) -> str:
