@@ -4,7 +4,6 @@ Alone it says what it found, and fetches it if need be: `python -m tests.browser
 """
 
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -80,8 +79,8 @@ def fetch(
 def _unpacked(target: Path) -> Chromium:
     """Return the unpacked program; its wrapper in /usr/bin looks for files that are not there."""
     root = target / "root"
-    triplet = f"{platform.machine()}-linux-gnu"
-    folders = [root / "usr/lib" / triplet, root / "lib" / triplet, root / "usr/lib/chromium"]
+    # Some lie deeper, and look for each other where they would be installed (pulseaudio).
+    folders = sorted({library.parent for library in root.rglob("*.so*")})
     fonts = target / "fonts.conf"
     fonts.write_text(
         '<?xml version="1.0"?><fontconfig>'

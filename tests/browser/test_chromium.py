@@ -53,3 +53,15 @@ def test_a_failed_download_is_told_in_apts_words(
 
     assert said == ["reading Debian's lists …"]
     assert not (tmp_path / "cache" / "ready").exists()
+
+
+def test_every_folder_of_unpacked_libraries_is_searched(tmp_path: Path) -> None:
+    """A library in a folder of its own is found on a machine that has none of it installed."""
+    libraries = tmp_path / "root/usr/lib/some-machine"
+    for library in (libraries / "liba.so.0", libraries / "pulseaudio/libb-16.1.so"):
+        library.parent.mkdir(parents=True, exist_ok=True)
+        library.touch()
+
+    searched = chromium._unpacked(tmp_path).env["LD_LIBRARY_PATH"].split(":")
+
+    assert searched == [str(libraries), str(libraries / "pulseaudio")]
