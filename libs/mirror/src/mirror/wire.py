@@ -21,16 +21,26 @@ class WireLost(Exception):  # a fact, as ConnectionLost
     """The connection broke, or a reply did not come in time; its commands may have run."""
 
 
+class _Tick:
+    """The commands of one event-loop tick: when they left, None while they wait for its end."""
+
+    __slots__ = ("left_at",)
+
+    def __init__(self) -> None:
+        self.left_at: float | None = None
+
+
 class Wire(asyncio.Protocol):
     """A connection that is alive until its first trouble."""
 
     def __init__(self, *, timeout: float, on_lost: Callable[["Wire", str], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._reader = Reader()
-        self._pending: deque[tuple[float, asyncio.Future[Reply], int]] = deque()
+        self._pending: deque[tuple[_Tick, asyncio.Future[Reply], int]] = deque()
         self._got: list[Reply] = []
         self._wrong: ReplyError | None = None
         self._out: list[bytes] = []
+        self._tick = _Tick()
         self._timeout = timeout
         self._on_lost = on_lost
         self._transport: asyncio.Transport | None = None
@@ -56,9 +66,7 @@ class Wire(asyncio.Protocol):
             self._loop.call_soon(self._flush)
         self._out.append(commands)
         future: asyncio.Future[Reply] = self._loop.create_future()
-        self._pending.append((self._loop.time(), future, replies))
-        if self._deadline is None:
-            self._deadline = self._loop.call_later(self._timeout, self._check)
+        self._pending.append((self._tick, future, replies))
         return future
 
     def data_received(self, data: bytes) -> None:
@@ -92,6 +100,11 @@ class Wire(asyncio.Protocol):
     def _flush(self) -> None:
         if self._out and self._transport is not None and self.lost is None:
             self._transport.write(b"".join(self._out))
+            # From here on Valkey is waited for: a stall of ours before was not its own.
+            self._tick.left_at = self._loop.time()
+            if self._deadline is None:
+                self._deadline = self._loop.call_later(self._timeout, self._check)
+        self._tick = _Tick()
         self._out.clear()
 
     def _check(self) -> None:
@@ -99,7 +112,10 @@ class Wire(asyncio.Protocol):
         self._deadline = None
         if not self._pending or self.lost is not None:
             return
-        left = self._pending[0][0] + self._timeout - self._loop.time()
+        left_at = self._pending[0][0].left_at
+        if left_at is None:
+            return  # nor has any after it left; who sends them sets the next deadline
+        left = left_at + self._timeout - self._loop.time()
         if left <= 0:
             self.abort("no reply in time")
         else:
