@@ -143,28 +143,3 @@ async def test_an_evicting_valkey_is_slower_and_never_wrong(stage: Stage) -> Non
     assert seen > 0, "keys of ours were among them"
     await stage.kit.watch.look()
     assert stage.kit.state().advice is None
-
-
-@pytest.mark.fault
-@pytest.mark.req("AV-07")
-async def test_a_full_valkey_takes_no_beat_and_no_fact(stage: Stage) -> None:
-    """It answers questions and refuses writes: beats go to Postgres, a seeding fails openly."""
-    mitra = await stage.world.mitra(beat_age=20)
-    await stage.kit.seeder.reseed("test")
-    await stage.raw.config_set("maxmemory", 1)
-    try:
-        assert await stage.kit.beats.beat(mitra) == "recorded"
-        assert await stage.world.beaten_ago(mitra) < 20
-        assert (await stage.kit.presence.counts()).available == 1
-        with pytest.raises(MirrorUnavailable, match="OOM"):
-            await stage.kit.seeder.heal([mitra])
-        with pytest.raises(MirrorUnavailable, match="OOM"):
-            await stage.kit.seeder.reseed("test")
-    finally:
-        await stage.raw.config_set("maxmemory", 256 * 1024 * 1024)
-    await stage.kit.seeder.heal([mitra])
-    status = await stage.kit.mirror.status(mitra)
-
-    assert status is not None
-    assert status.beat_age_ms is not None
-    assert status.beat_age_ms < 20_000, "the beat of the outage came over"

@@ -26,5 +26,6 @@ SEED: Final = "{mitras}:seed"  # STRING, the sentinel: see sentinel.py
 SEEDING: Final = "{mitras}:seeding"  # STRING, the seeding that is under way
 INTAKE: Final = "{mitras}:intake"  # STRING, end of the last silence of everybody, ms
 SNAPSHOT: Final = "{mitras}:snapshot"  # STRING, ms and JSON of the beacon as last told
+NOTHING: Final = "{mitras}:nothing"  # never written: how we ask whether we might write
 
 ALL: Final = (ONLINE, AVAILABLE, DEACTIVATED, LOAD, VERSIONS, SEED, SEEDING, INTAKE, SNAPSHOT)

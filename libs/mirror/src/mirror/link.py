@@ -13,7 +13,7 @@ from prometheus_client import Counter, Gauge
 from common import baseline
 from common.clock import Clock
 from common.log import get_logger
-from mirror import scripts
+from mirror import keys, scripts
 from mirror.errors import MirrorUnavailable
 from mirror.outcomes import State
 from mirror.scripts import Script
@@ -22,8 +22,15 @@ from mirror.wire import Argument, Reply, Wire, WireLost
 _log = get_logger("mirror")
 _failures = Counter("mirror_link_failures_total", "Broken or late exchanges with Valkey")
 _up = Gauge("mirror_link_up", "1 while Valkey answers this replica")
-# A primary that was made a replica keeps its process and our connection: only its role tells.
-_LOOK: Final = pack_command((b"TIME",)) + pack_command((b"INFO", b"replication"))
+# A primary that was made a replica keeps its process and our connection: only its role tells. One
+# that takes no writes (full, not able to save, without its replicas) answers questions all the
+# same: only a write tells, here one that writes nothing because its key never exists.
+_LOOK: Final = (
+    pack_command((b"TIME",))
+    + pack_command((b"INFO", b"replication"))
+    + pack_command((b"SET", keys.NOTHING, b"", b"XX"))
+)
+_LOOKS: Final = 3
 # Shorter outages cost nobody a beat that counts; after a longer one what was missed comes first.
 OUTAGE_SECONDS: Final = 2.0
 _TLS_SCHEMES: Final = frozenset({"valkeys", "rediss"})
@@ -111,10 +118,13 @@ class Link:
         return await self._exchange(wire, commands, replies), server
 
     async def learn_clock(self) -> Server:
-        """Ask for Valkey's time and role once more; connects when there is no connection."""
+        """Ask for Valkey's time and role once more, and whether it takes writes.
+
+        Connects when there is no connection.
+        """
         wire, server = await self._connected()
         sent = self._clock.monotonic()
-        time, info = await self._exchange(wire, _LOOK, 2)
+        time, info, _ = await self._exchange(wire, _LOOK, _LOOKS)
         if not _leads(info):
             wire.abort(_REPLICA)
             raise MirrorUnavailable(_REPLICA)
@@ -191,10 +201,13 @@ class Link:
             await wire.send((b"AUTH", *names))
         loads = [wire.send((b"SCRIPT", b"LOAD", script.text)) for script in scripts.ALL]
         sent = self._clock.monotonic()
-        info, look = wire.send((b"INFO", b"server")), wire.send_packed(_LOOK, 2)
-        await asyncio.gather(look, info, *loads)
+        info, look = wire.send((b"INFO", b"server")), wire.send_packed(_LOOK, _LOOKS)
+        try:
+            await asyncio.gather(look, info, *loads)
+        except ReplyError as error:
+            raise WireLost(_refusal(str(error)) or str(error)) from error
         received = self._clock.monotonic()
-        time, replication = look.result()
+        time, replication, _ = look.result()
         if not _leads(replication):
             raise WireLost(_REPLICA)
         earliest, latest = _offsets(time, sent, received)
@@ -249,14 +262,24 @@ def _leads(info: bytes) -> bool:
 
 
 def _meaning(error: str, wire: Wire) -> Exception:
-    if error.startswith("NOSCRIPT"):
+    code = error.partition(" ")[0]
+    if code == "NOSCRIPT":
         return _UnknownScript()
-    if error.startswith("READONLY"):
-        # Its address may lead to the new primary by now: only a new connection finds that out.
-        wire.abort(_REPLICA)
+    if (refusal := _refusal(error)) is not None:
+        # From here on it holds less than it was told. Its address may lead to the new primary by
+        # now, or it may have room again: only a new connection, and what that may write, finds out.
+        wire.abort(refusal)
     # Somebody else wrote to our keys: a seeding puts that right, waiting does not.
-    kind: State = "seeding" if error.startswith("WRONGTYPE") else "away"
-    return MirrorUnavailable(error, state=kind)
+    kind: State = "seeding" if code == "WRONGTYPE" else "away"
+    return MirrorUnavailable(refusal or error, state=kind)
+
+
+def _refusal(error: str) -> str | None:
+    """Return what is wrong with a server that takes no writes; None where that is not it."""
+    code = error.partition(" ")[0]
+    if code == "READONLY":
+        return _REPLICA
+    return f"it takes no writes: {error}" if code in {"OOM", "MISCONF", "NOREPLICAS"} else None
 
 
 def _offsets(time: Sequence[bytes], sent: float, received: float) -> tuple[float, float]:
