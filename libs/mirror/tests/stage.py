@@ -9,7 +9,7 @@ import valkey.asyncio as valkey_client
 from common.clock import SystemClock
 from common.db import Database
 from common.runner import Runner
-from mirror import MirrorKit
+from mirror import MirrorKit, keys
 from mirror.seeding import Seeder
 from mirror.testing import World
 from mirror.truth import Truth
@@ -40,6 +40,14 @@ class Stage:
     def now(self) -> float:
         """Return the present moment of the clock by which beats are received."""
         return self.kit.mirror._clock.monotonic()
+
+
+async def age(stage: Stage, mitra: UUID, seconds: float) -> None:
+    """Let her last beat lie so far back in the mirror."""
+    whole, micro = await stage.raw.time()
+    at = int(whole * 1000 + micro / 1000 - seconds * 1000)
+    for key in (keys.ONLINE, keys.AVAILABLE):
+        await stage.raw.zadd(key, {str(mitra): at}, xx=True)
 
 
 class Paused(Truth):

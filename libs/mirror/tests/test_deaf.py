@@ -10,7 +10,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from libs.mirror.tests.stage import Stage
+from libs.mirror.tests.stage import Stage, age
 
 from common.clock import SystemClock
 from common.db import Database
@@ -25,14 +25,6 @@ SHORT = Limits(heartbeat_seconds=3, fresh_seconds=9, auto_offline_seconds=30)
 FROZEN_SECONDS = 10
 
 Own = tuple[MirrorKit, Valkey]
-
-
-async def age(stage: Stage, mitra: UUID, seconds: float) -> None:
-    """Let her last beat lie so far back in the mirror."""
-    whole, micro = await stage.raw.time()
-    at = int(whole * 1000 + micro / 1000 - seconds * 1000)
-    for key in (keys.ONLINE, keys.AVAILABLE):
-        await stage.raw.zadd(key, {str(mitra): at}, xx=True)
 
 
 @pytest.mark.req("AV-05", "AV-07")

@@ -1,5 +1,6 @@
 """Promises of the sweeper's decisions: pure functions, no I/O."""
 
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -85,6 +86,28 @@ def test_no_confirmation_without_fresh_majority() -> None:
 
     assert verdict.go == ()
     assert verdict.raise_brake
+
+
+@pytest.mark.req("SW-01")
+@pytest.mark.parametrize("online", [2, 4])
+def test_few_of_whom_nobody_is_heard_wait_for_a_word(online: int) -> None:
+    """The way to us may be cut: a beat of anybody, or an operator, ends the doubt."""
+    unheard = picture(online, online=online)
+    brake = Brake(mitra_ids=frozenset(one.mitra_id for one in unheard.stale), confirmed=False)
+    heard = picture(online - 1, online=online)
+
+    assert judge(unheard, None).raise_brake
+    assert judge(unheard, brake).raise_brake
+    assert judge(unheard, replace(brake, confirmed=True)).go == unheard.stale
+    assert judge(heard, brake).go == heard.stale
+
+
+@pytest.mark.req("SW-01")
+def test_the_only_one_goes_by_her_own_silence() -> None:
+    """Of one alone nobody can tell: an app that is told so comes back by a tap."""
+    alone = picture(1, online=1)
+
+    assert judge(alone, None).go == alone.stale
 
 
 @pytest.mark.req("SW-01")

@@ -1,7 +1,8 @@
 """Promises of the sweeps over a real mirror: what it cannot vouch for is not acted upon."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import cast
 
 import asyncpg
 import pytest
@@ -13,7 +14,15 @@ from common.clock import SystemClock
 from common.db import Database
 from common.ids import new_id
 from common.runner import Runner
-from mirror import Limits, MirrorKit, open_mirror
+from mirror import (
+    Limits,
+    Mirror,
+    MirrorKit,
+    MirrorUnavailable,
+    StaleMitra,
+    StalePage,
+    open_mirror,
+)
 from mirror.testing import World
 from sweeper.domain import Swept
 from sweeper.handlers.sweeps import AutoOffline, HeartbeatFlush, Reseed
@@ -91,6 +100,34 @@ async def test_a_fresh_reseed_takes_nobody_offline(stage: Stage) -> None:
     assert swept.skipped is not None
     assert "grace" in swept.skipped
     assert owners.offline == []
+
+
+class Seen:
+    """A mirror whose stale ones are these."""
+
+    def __init__(self, page: StalePage) -> None:
+        self._page = page
+
+    async def stale(self, _limit: int) -> StalePage:
+        """Return them."""
+        return self._page
+
+
+@pytest.mark.req("SW-01")
+async def test_in_grace_only_who_was_silent_through_several_is_shown() -> None:
+    """Those alone are candidates; without any the pass is skipped."""
+    gone, heard = [StaleMitra(new_id(), 1, seen_at) for seen_at in (1_000, 3_000)]
+    page = StalePage(
+        now_ms=10_000, grace_until_ms=20_000, gone_before_ms=2_000, online=9, fresh=7,
+        mitras=(gone, heard),
+    )  # fmt: skip
+
+    seen = await MirrorPresence(cast("Mirror", Seen(page))).picture()
+
+    assert [one.mitra_id for one in seen.stale] == [gone.mitra_id]
+    assert seen.candidates == 1
+    with pytest.raises(MirrorUnavailable, match="grace"):
+        await MirrorPresence(cast("Mirror", Seen(replace(page, gone_before_ms=0)))).picture()
 
 
 @pytest.mark.req("SW-02")

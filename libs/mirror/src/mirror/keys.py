@@ -25,7 +25,9 @@ BARRED: Final = 9007199254740991
 SEED: Final = "{mitras}:seed"  # STRING, the sentinel: see sentinel.py
 SEEDING: Final = "{mitras}:seeding"  # STRING, the seeding that is under way
 INTAKE: Final = "{mitras}:intake"  # STRING, end of the last silence of everybody, ms
+DOUBT: Final = "{mitras}:doubt"  # STRING, end of the first silence of those whose graces touch, ms
 SNAPSHOT: Final = "{mitras}:snapshot"  # STRING, ms and JSON of the beacon as last told
 NOTHING: Final = "{mitras}:nothing"  # never written: how we ask whether we might write
 
-ALL: Final = (ONLINE, AVAILABLE, DEACTIVATED, LOAD, VERSIONS, SEED, SEEDING, INTAKE, SNAPSHOT)
+FACTS: Final = (ONLINE, AVAILABLE, DEACTIVATED, LOAD, VERSIONS)
+ALL: Final = (*FACTS, SEED, SEEDING, INTAKE, DOUBT, SNAPSHOT)

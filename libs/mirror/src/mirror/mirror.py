@@ -54,6 +54,7 @@ class Mirror(Walks):
         """How many of the kept answer were fresh when we last looked."""
         self._heard = 0
         """The newest beat that Valkey had heard when we last sent it some."""
+        self._silence = (limits.deaf_ms, limits.grace_ms)
 
     # --- questions ---------------------------------------------------------------------------
 
@@ -138,7 +139,7 @@ class Mirror(Walks):
             digits = await self._record(ids, pairs)
         else:
             # Where a silence ends, that has to be noted in the same step.
-            _, found = await self._run(scripts.BEAT, self._deaf_ms, newest, *pairs)
+            _, found = await self._run(scripts.BEAT, *self._silence, newest, *pairs)
             digits = [digit - _ZERO for digit in found]
             self._heard = newest if 1 in digits else 0
         return [_OUTCOMES[digit] for digit in digits]
@@ -157,7 +158,9 @@ class Mirror(Walks):
             if loads := packing.loads_alone(part):
                 reply, _ = await self._link.run(scripts.LOAD, packing.load_arguments(loads))
             else:
-                reply, _ = await self._link.run(scripts.APPLY, packing.arguments(part, now))
+                reply, _ = await self._link.run(
+                    scripts.APPLY, [*self._silence, *packing.arguments(part, now)]
+                )
             total += packing.applied(part, *reply)
         return total
 

@@ -233,11 +233,13 @@ class StalePage:
     """The mitras whose last beat is too old, and whether it is safe to believe it.
 
     Times are milliseconds on Valkey's clock. While `now_ms < grace_until_ms` (a reseed or a
-    silence of everybody was recent) nobody may be taken offline on the word of the mirror.
+    silence of everybody was recent) nobody may be taken offline on the word of the mirror, but for
+    those who were last heard before `gone_before_ms`: graces have followed each other since then.
     """
 
     now_ms: int
     grace_until_ms: int
+    gone_before_ms: int
     online: int
     fresh: int
     mitras: Sequence[StaleMitra] = field(default_factory=tuple)
@@ -246,6 +248,13 @@ class StalePage:
     def in_grace(self) -> bool:
         """Return whether the mirror is too young, or was deaf too recently, to be believed."""
         return self.now_ms < self.grace_until_ms
+
+    @property
+    def gone(self) -> Sequence[StaleMitra]:
+        """Return those of these mitras who may be taken offline now."""
+        if not self.in_grace:
+            return self.mitras
+        return [one for one in self.mitras if one.seen_at_ms < self.gone_before_ms]
 
 
 @dataclass(frozen=True, slots=True)

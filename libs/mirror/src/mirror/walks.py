@@ -15,6 +15,7 @@ T = TypeVar("T")
 
 _ASK: Final = 1000  # ids per command
 _STEP: Final = 500  # rows per command: none may hold Valkey for 5 ms
+_GRACES: Final = 3  # so many without a break are no outage: she missed some ten beats of hers
 _NONE: Final = (None, b"guarded")  # a mitra without a load; the guard
 
 
@@ -30,16 +31,18 @@ class Walks(Asking):
         seen = 0
         while True:
             many = min(_STEP, limit - seen)
-            _, now, silence_ended, newest, online, fresh, found, versions = await self._run(
+            _, now, ended, doubted, newest, online, fresh, found, versions = await self._run(
                 scripts.STALE, self._limits.fresh_ms, self._limits.auto_offline_ms, seen, many
             )
             mitras += _stale(found, versions)
             seen += len(versions)
             if len(versions) < many or seen >= limit:
                 break
+        silent_since = int(newest[1]) + self._limits.gap_ms if newest else now
         return StalePage(
             now_ms=now,
-            grace_until_ms=self._grace(silence_ended, newest, now),
+            grace_until_ms=self._grace(ended, silent_since, now),
+            gone_before_ms=self._gone(doubted, silent_since, now),
             online=online,
             fresh=fresh,
             mitras=tuple(mitras),
@@ -78,12 +81,22 @@ class Walks(Asking):
                 return dict(sorted(found.items()))
             start += _STEP
 
-    def _grace(self, silence_ended: bytes | None, newest: Sequence[bytes], now: int) -> int:
+    def _grace(self, silence_ended: bytes | None, silent_since: int, now: int) -> int:
         assert self.sentinel.seed is not None
         ended = 0 if silence_ended is None else int(silence_ended)
-        silent_since = int(newest[1]) + self._limits.gap_ms if newest else 0
         started = silent_since if now > silent_since else 0
         return max(self.sentinel.seed.since_ms, ended, started) + self._limits.grace_ms
+
+    def _gone(self, doubted: bytes | None, silent_since: int, now: int) -> int:
+        """Return before when a beat must lie so that no grace protects her who sent it.
+
+        A few who beat too rarely begin grace after grace; in each of them everybody else was heard.
+        """
+        assert self.sentinel.seed is not None
+        grace = self._limits.grace_ms
+        if doubted is None or now > silent_since or now < self.sentinel.seed.since_ms + grace:
+            return 0
+        return int(doubted) if now >= int(doubted) + _GRACES * grace else 0
 
 
 def _stale(found: Sequence[bytes], versions: Sequence[bytes | None]) -> Iterator[StaleMitra]:

@@ -145,9 +145,10 @@ def judge(picture: Picture, brake: Brake | None) -> Verdict:
 
     Only mitras that were already named by the stopped pass are confirmed. Without fresh beats
     from at least half of the online mitras the fault is more likely ours, and only an operator
-    may confirm.
+    may confirm; where nobody at all is heard, however few there are.
     """
-    if not too_many(picture.candidates, online=picture.online):
+    is_deaf = picture.candidates > 0 and picture.fresh == 0 and picture.online > 1
+    if not is_deaf and not too_many(picture.candidates, online=picture.online):
         return Verdict(go=picture.stale)
     if brake is None:
         return Verdict(raise_brake=True, skipped="brake")

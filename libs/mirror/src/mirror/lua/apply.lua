@@ -1,14 +1,15 @@
 -- Compare-and-set of facts, each by (pg_epoch, version); then the kept answer, recomputed.
--- KEYS online available deactivated load versions
--- ARGV per fact, facts of one mitra together: id, fact, epoch, version, value, beat
+-- KEYS online available deactivated load versions seed intake doubt
+-- ARGV longest silence and grace in ms, then per fact, facts of one mitra together: id, fact, epoch,
+--   version, value, beat
 --   fact o: value 1|0, beat in ms (0: none)   a: value 1|0   l: value load/capacity
 -- Equal versions carry equal values, so an equal one is written again: that heals drift.
 -- Returns per fact 0 refused as older, 1 newer, 2 the same, 3 healed; per mitra in order 1 where the
 -- kept answer lacked her and 2 where it held her wrongly although no fact had changed; and the value
 -- held before for each 1 and 3 in order ('' for none).
 local ONLINE, AVAILABLE, DEACTIVATED, LOAD, VERSIONS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-
-local BARRED = '9007199254740991'
+local SEED, INTAKE, DOUBT = KEYS[6], KEYS[7], KEYS[8]
+local LONGEST, GRACE = tonumber(ARGV[1]), tonumber(ARGV[2])
 
 local function compare(stored, epoch, version)
   if not stored then return 1, true end
@@ -19,12 +20,24 @@ local function compare(stored, epoch, version)
   return version > v and 1 or -1
 end
 
+-- A beat that comes with a fact ends a silence as any other does; into a mirror that is only being
+-- seeded, beats come in no order.
+local newest
+local function hear(beat)
+  if not newest then
+    newest = server.call('EXISTS', SEED) == 1 and newest_beat(ONLINE) or '0'
+  end
+  end_silence(INTAKE, DOUBT, newest, tonumber(beat), LONGEST, GRACE)
+  if tonumber(beat) > tonumber(newest) and newest ~= '0' then newest = beat end
+end
+
 -- Each writes a value and returns the one before.
 local write = {}
 
 function write.o(id, value, beat)
   local before = server.call('ZSCORE', ONLINE, id) and '1' or '0'
   if value == '1' then
+    hear(beat)
     server.call('ZADD', ONLINE, 'GT', beat, id)
   elseif before == '1' then
     server.call('ZREM', ONLINE, id)
@@ -56,6 +69,7 @@ local function recompute(id, known, load, wish, beat)
       server.call('ZADD', ONLINE, BARRED, id)
     elseif not barred and score == BARRED then
       score = beat or '0'
+      hear(score)
       server.call('ZADD', ONLINE, score, id)
     end
   end
@@ -73,7 +87,7 @@ local function recompute(id, known, load, wish, beat)
 end
 
 local facts, answers, held = {}, {}, {}
-local i, n = 1, #ARGV
+local i, n = 3, #ARGV
 while i <= n do
   local id, quiet, load, wish, beat = ARGV[i], true, nil, false, nil
   local stored = server.call('HMGET', VERSIONS, id .. ':o', id .. ':a', id .. ':l')

@@ -1,7 +1,7 @@
 -- A seeding starts: if everything is erased while it runs, this mark is, too.
 -- What is there is erased first when it cannot be healed: a guard is missing, a key is of another
 -- kind, or beats lie in the future (the clock went back, and no beat ever moves back by itself).
--- KEYS seeding online available deactivated load versions seed intake
+-- KEYS seeding online available deactivated load versions seed intake doubt
 -- ARGV seeding id, life in ms, how far in the future a beat may lie in ms
 -- Returns now in ms, and 1 when all was erased.
 local function there(...)

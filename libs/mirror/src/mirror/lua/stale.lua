@@ -1,8 +1,8 @@
--- KEYS seed online versions intake
+-- KEYS seed online versions intake doubt
 -- ARGV fresh limit in ms, auto-offline limit in ms, how many to skip, how many
--- Returns the seed, now in ms, end of the last silence, newest beat (id, score), online, fresh, ids
--- and scores (first who is deactivated), their status versions; the seed alone where a guard is
--- missing.
+-- Returns the seed, now in ms, end of the last silence, end of the first of its doubt, newest beat
+-- (id, score), online, fresh, ids and scores (first who is deactivated), their status versions; the
+-- seed alone where a guard is missing.
 local seed = server.call('GET', KEYS[1])
 if not seed then return false end
 if not server.call('ZSCORE', KEYS[2], 'guard') or server.call('HEXISTS', KEYS[3], 'guard') == 0 then
@@ -27,6 +27,7 @@ return {
   seed,
   now,
   server.call('GET', KEYS[4]),
+  server.call('GET', KEYS[5]),
   server.call('ZRANGE', KEYS[2], '(9007199254740991', '-inf', 'BYSCORE', 'REV', 'LIMIT', 0, 1,
     'WITHSCORES'),
   server.call('ZCARD', KEYS[2]) - 1,

@@ -16,7 +16,8 @@ class MirrorPresence:
     async def picture(self) -> Picture:
         """Who is stale, how many are online and fresh, in one look; raises MirrorUnavailable."""
         page = await self._mirror.stale(STALE_AT_ONCE)
-        if page.in_grace:
+        gone = page.gone
+        if page.in_grace and not gone:
             raise MirrorUnavailable("in grace after a reseed or a silence of everybody")
         stale = tuple(
             Stale(
@@ -24,11 +25,11 @@ class MirrorPresence:
                 status_version=one.status_version,
                 seen_at_ms=one.seen_at_ms,
             )
-            for one in page.mitras
+            for one in gone
         )
         # A full page hides how many there are: count everybody who is not fresh.
-        found = len(stale)
-        candidates = found if found < STALE_AT_ONCE else page.online - page.fresh
+        is_full = len(page.mitras) >= STALE_AT_ONCE
+        candidates = page.online - page.fresh if is_full else len(stale)
         return Picture(stale=stale, candidates=candidates, online=page.online, fresh=page.fresh)
 
 
