@@ -1,6 +1,7 @@
 """What the handlers need from outside."""
 
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -188,6 +189,10 @@ class Mirroring(Protocol):
 
     async def show(self, mitra_ids: Collection[UUID]) -> None:
         """Write what Postgres says of these mitras now; never fails, owed until it is done."""
+        ...
+
+    def uncertain(self, mitra_ids: Collection[UUID]) -> AbstractContextManager[None]:
+        """Owe these mitras where nobody learns whether what is done inside was committed."""
         ...
 
 

@@ -33,14 +33,16 @@ class Statuses:
 
     async def go_online(self, mitra_id: UUID, *, login_id: UUID) -> Status:
         """Set her online by this login."""
-        status = await self._store.go_online(mitra_id, login_id=login_id)
+        with self._mirroring.uncertain([mitra_id]):
+            status = await self._store.go_online(mitra_id, login_id=login_id)
         await self._shown([mitra_id])
         _log.info("mitra_online", mitra_id=mitra_id)
         return status
 
     async def go_offline(self, mitra_id: UUID, *, reason: OfflineReason) -> Status:
         """Set her offline, for whatever reason."""
-        change = await self._store.go_offline(mitra_id, reason=reason)
+        with self._mirroring.uncertain([mitra_id]):
+            change = await self._store.go_offline(mitra_id, reason=reason)
         if change is not None:
             await self._shown([mitra_id])
             _log.info("mitra_offline", mitra_id=mitra_id, reason=reason, changed=change.changed)
@@ -79,7 +81,8 @@ class Statuses:
 
     async def logged_out(self, mitra_id: UUID, *, login_id: UUID, event_id: UUID) -> None:
         """Set her offline when the login by which she is online has ended."""
-        change = await self._store.leave(mitra_id, login_id=login_id, event_id=event_id)
+        with self._mirroring.uncertain([mitra_id]):
+            change = await self._store.leave(mitra_id, login_id=login_id, event_id=event_id)
         if change is not None and change.changed:
             await self._shown([mitra_id])
             _log.info("mitra_offline", mitra_id=mitra_id, reason="logout")
@@ -91,22 +94,25 @@ class Statuses:
 
     async def activity_changed(self, mitra_id: UUID) -> None:
         """Look whether she is active now: if not, she goes offline; the mirror learns it anyway."""
-        change = await self._store.settle_deactivated(mitra_id)
+        with self._mirroring.uncertain([mitra_id]):
+            change = await self._store.settle_deactivated(mitra_id)
         await self._shown([mitra_id])
         if change is not None and change.changed:
             _log.info("mitra_offline", mitra_id=mitra_id, reason="deactivated")
 
     async def settle_deactivated(self, mitra_ids: Sequence[UUID]) -> int:
         """Set offline whoever of these is deactivated now; return how many were still online."""
-        settled = []
+        settled = 0
         for mitra_id in mitra_ids:
-            change = await self._store.settle_deactivated(mitra_id)
+            with self._mirroring.uncertain([mitra_id]):
+                change = await self._store.settle_deactivated(mitra_id)
             if change is not None and change.changed:
-                settled.append(mitra_id)
+                # At once: the next one may fail.
+                await self._shown([mitra_id])
+                settled += 1
         if settled:
-            await self._shown(settled)
-            _log.info("deactivated_settled", mitras=len(settled))
-        return len(settled)
+            _log.info("deactivated_settled", mitras=settled)
+        return settled
 
     async def settle_due(self) -> int:
         """Settle what a look over our own rows finds due."""
@@ -121,7 +127,9 @@ class Statuses:
             beats = await self._mirror.last_beats([item.mitra_id for item in items])
         except MirrorUnavailable:
             return 0
-        changes = await self._store.mark_stale_offline(still_stale(list(items), beats), fence=fence)
+        stale = still_stale(list(items), beats)
+        with self._mirroring.uncertain([item.mitra_id for item in stale]):
+            changes = await self._store.mark_stale_offline(stale, fence=fence)
         if changes:
             await self._shown([change.mitra_id for change in changes])
             _log.info("auto_offline", mitras=len(changes), refused=len(items) - len(changes))
