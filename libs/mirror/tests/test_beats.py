@@ -1,13 +1,15 @@
 """Beats: one write for all of a tick, and Postgres while there is no mirror."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
 from libs.mirror.tests.stage import Stage
 from prometheus_client import REGISTRY
 
-from common.db import Unavailable
+from common.db import Database, Unavailable
 from common.ids import new_id
 from mirror import Applied, BeatCursor, BeatOutcome, beating, record_beats
 
@@ -142,6 +144,35 @@ async def test_no_beat_in_postgres_moves_backwards_or_into_the_future(stage: Sta
     assert 99 < await stage.world.beaten_ago(mitra) < 500
     await record_beats(stage.db, [(mitra, -600_000.0), (mitra, 50_000.0)])
     assert 0 <= await stage.world.beaten_ago(mitra) < 40
+
+
+class Locked:
+    """A database where the first try of a batch meets a lock, and the second comes later."""
+
+    def __init__(self) -> None:
+        self.ages: list[float] = []
+
+    async def run(self, work: Callable[[Any], Awaitable[Any]]) -> Any:
+        """Try, wait, try again."""
+        await work(self)
+        await asyncio.sleep(0.2)
+        return await work(self)
+
+    async def fetch(self, _query: str, _mitras: list[UUID], ages: list[float]) -> list[Any]:
+        """Note how old the beat is said to be."""
+        self.ages += ages
+        return []
+
+
+@pytest.mark.req("AV-05", "AV-07")
+async def test_a_beat_grows_older_while_it_waits_for_postgres() -> None:
+    """Another batch held her row: dated by the last try, she would look younger than she is."""
+    db = Locked()
+    await record_beats(cast("Database", db), [(new_id(), 1_000.0)])
+    first, second = db.ages
+
+    assert first >= 1_000
+    assert second - first >= 199
 
 
 @pytest.mark.req("AV-01", "AV-04")

@@ -34,3 +34,18 @@ async def test_without_a_valkey_the_mirror_is_away(stage: Stage) -> None:
 
     assert (kit.state().state, kit.state().reason) == ("away", "no Valkey is configured")
     assert (await kit.presence.counts()).source == "postgres"
+
+
+@pytest.mark.req("AV-08", "AU-08")
+@pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl", "noeviction"])
+async def test_whatever_may_evict_a_key_of_ours_is_told(stage: Stage, policy: str) -> None:
+    """The mirror's keys live until they are erased; those of ended logins expire, and count too."""
+    await stage.raw.config_set("maxmemory-policy", policy)
+    try:
+        await stage.kit.watch.look()
+        advice = stage.kit.state().advice
+    finally:
+        await stage.raw.config_set("maxmemory-policy", "noeviction")
+
+    assert (advice is None) == (policy == "noeviction")
+    assert policy in (advice or policy)

@@ -24,8 +24,9 @@ _beats = Counter("mirror_beats_total", "Beats received", ["outcome", "source"])
 _IN_FLIGHT: Final = 2
 _MAX_WAITING: Final = 20_000
 _MAX_REMEMBERED: Final = 10_000
-# Someone who is offline in the mirror and in Postgres is not asked after again for this long.
-_CONFIRMED_SECONDS: Final = 10.0
+# Someone who is offline in the mirror and in Postgres is not asked after again for this long: as
+# long as it may take until the mirror learns that she went online after all.
+_CONFIRMED_SECONDS: Final = 1.0
 
 # An enumeration is slow to look into, and these are asked for with each beat.
 _RECORDED: Final = BeatOutcome.RECORDED

@@ -182,15 +182,15 @@ class Mirror(Walks):
         return await self._link.learn_clock()
 
     async def eviction_policy(self) -> str | None:
-        """Return by which policy Valkey may evict our keys; None when it does not.
+        """Return by which policy Valkey may evict keys of ours; None when it does not.
 
-        Policies that are `volatile` spare us: of our keys only those that may go expire.
+        Policies that are `volatile` spare the mirror, and not the keys of ended logins.
         """
         info: bytes = await self._link.command(b"INFO", b"memory")
         fields = dict(line.split(":", 1) for line in info.decode().split() if ":" in line)
         policy = fields.get("maxmemory_policy", "")
         is_limited = fields.get("maxmemory", "0") != "0"
-        return policy if is_limited and policy.startswith("allkeys") else None
+        return policy if is_limited and policy != "noeviction" else None
 
     # --- inside ------------------------------------------------------------------------------
 

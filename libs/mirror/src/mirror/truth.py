@@ -1,5 +1,6 @@
 """The same questions to Postgres: only the functions that availability publishes."""
 
+import asyncio
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
@@ -7,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
-from common.db import Database, Queries
+from common.db import Database, Queries, Transaction
 from mirror.values import (
     ActiveFact,
     BeatOutcome,
@@ -84,7 +85,7 @@ class Truth:
 
 
 async def record_beats(db: Database, ages: Sequence[tuple[UUID, float]]) -> dict[UUID, BeatOutcome]:
-    """Write beats down, given as (mitra, age in ms); no time ever moves backwards.
+    """Write beats down, given as (mitra, age in ms at this call); no time ever moves backwards.
 
     Tries again when another batch stood in the way; raises Unavailable.
     """
@@ -94,9 +95,16 @@ async def record_beats(db: Database, ages: Sequence[tuple[UUID, float]]) -> dict
     # Sorted: two batches that touch the same rows lock them in the same order.
     batch = sorted(newest.items())
     mitras = [mitra_id for mitra_id, _ in batch]
-    ms = [float(age) for _, age in batch]
-    rows = await db.run(lambda tx: tx.fetch(_QUERIES["record_beats"], mitras, ms))
-    found = {row["mitra_id"]: BeatOutcome(row["outcome"]) for row in rows}
+    now = asyncio.get_running_loop().time
+    called_at = now()
+
+    async def work(tx: Transaction) -> list[asyncpg.Record]:
+        # A beat grows older while it waits for a connection, or for another try.
+        waited_ms = (now() - called_at) * 1000
+        ms = [float(age) + waited_ms for _, age in batch]
+        return await tx.fetch(_QUERIES["record_beats"], mitras, ms)
+
+    found = {row["mitra_id"]: BeatOutcome(row["outcome"]) for row in await db.run(work)}
     return {mitra_id: found.get(mitra_id, BeatOutcome.UNKNOWN) for mitra_id in mitras}
 
 

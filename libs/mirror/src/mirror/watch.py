@@ -14,7 +14,7 @@ from mirror.outcomes import MirrorState, State
 _log = get_logger("mirror")
 _state = Gauge("mirror_state", "1 for the state the mirror is in", ["state"])
 
-_may_evict = Gauge("mirror_may_be_evicted", "1 while Valkey may evict the mirror's keys")
+_may_evict = Gauge("mirror_may_be_evicted", "1 while Valkey may evict keys of ours")
 
 SECONDS: Final = 1.0
 
@@ -53,8 +53,10 @@ class Watch:
         advice = None
         if policy is not None:
             advice = (
-                f"Valkey may evict the mirror's keys (maxmemory-policy {policy}), and each time"
-                " Postgres answers until the next seeding: set it to noeviction."
+                f"Valkey may evict our keys (maxmemory-policy {policy}). Without one of the"
+                " mirror's Postgres answers until the next seeding; without that of an ended login"
+                " a replica that missed the news takes its tokens until they expire. Set it to"
+                " noeviction."
             )
         _may_evict.set(advice is not None)
         if advice == self.state.advice:
