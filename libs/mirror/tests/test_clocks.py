@@ -86,6 +86,19 @@ async def test_a_clock_that_jumps_twice_is_never_taken_for_nobody(
 
 
 @pytest.mark.req("AV-11")
+async def test_a_beacon_that_was_told_long_ago_is_asked_for_by_its_age(stage: Stage) -> None:
+    """Whoever keeps what is found for a while longer asks for one that is younger than that."""
+    mirror = stage.kit.mirror
+    await mirror.tell_snapshot(b"told")
+    assert await mirror.snapshot(max_age_seconds=4) == b"told"
+    seconds, _ = await stage.raw.time()
+    await stage.raw.set(keys.SNAPSHOT, f"{(seconds - 6) * 1000} told")
+
+    assert await mirror.snapshot(max_age_seconds=4) is None
+    assert await mirror.snapshot(max_age_seconds=60) == b"told"
+
+
+@pytest.mark.req("AV-11")
 async def test_when_valkeys_clock_goes_back_the_beacon_is_kept_anew(stage: Stage) -> None:
     """What was told before the jump would stand for minutes, and be shown as if it were new."""
     mirror = stage.kit.mirror

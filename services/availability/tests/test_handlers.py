@@ -1,7 +1,7 @@
 """Loads are read together, the beacon is told by one; no server."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import cast
 
 import orjson
@@ -102,6 +102,21 @@ async def test_one_replica_tells_and_only_news() -> None:
         ("available", 3),
         ("all_busy", 0),
     ]
+
+
+@pytest.mark.req("AV-11")
+async def test_what_is_still_so_is_kept_as_of_now() -> None:
+    """Nothing changes for ten minutes: whoever looks then is not shown a beacon of ten minutes."""
+    coast = Coast()
+    coast.count(2)
+    for _ in range(600):
+        await coast.second_passes()
+
+    assert len(coast.told) == 1
+    assert coast.mirror.kept is not None
+    kept = orjson.loads(coast.mirror.kept)
+    assert (kept["state"], kept["count"]) == ("available", 2)
+    assert datetime.fromisoformat(kept["as_of"]) == coast.clock.now()
 
 
 @pytest.mark.req("AV-11")

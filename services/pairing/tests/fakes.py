@@ -338,6 +338,8 @@ class FakePresence:
     def __init__(self) -> None:
         self.available: list[UUID] = []
         self.beacons: list[Beacon] = []
+        self.beacon_ages: list[float] = []
+        self.meanwhile: Callable[[], None] | None = None
         self.away = False
         self.beats: list[UUID] = []
 
@@ -346,7 +348,10 @@ class FakePresence:
             raise errors.PresenceUnavailable
         return [mitra for mitra in self.available if mitra not in exclude][:limit]
 
-    async def beacon(self) -> Beacon:
+    async def beacon(self, *, max_age_seconds: float) -> Beacon:
+        self.beacon_ages.append(max_age_seconds)
+        if self.meanwhile is not None:
+            self.meanwhile()
         if self.away or not self.beacons:
             raise errors.PresenceUnavailable
         return self.beacons[-1]

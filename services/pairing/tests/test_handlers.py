@@ -347,6 +347,23 @@ async def test_the_beacon_is_passed_on_when_it_changes() -> None:
     clock.advance(5)
     stand.presence.away = True
     assert None is await board.now()
+    assert stand.presence.beacon_ages == [4, 4]
+
+
+@pytest.mark.req("AV-11")
+async def test_what_was_told_while_we_asked_is_newer_than_the_answer() -> None:
+    """The answer was read before: sockets do not flip back."""
+    looking = Looking()
+    presence = looking.stand.presence
+    for answer in ([Beacon("available", 2, None)], []):
+        looking.clock.advance(5)
+        presence.beacons = answer
+        presence.meanwhile = lambda: looking.board.heard(Beacon("all_busy", 0, None))
+        shown = await looking.board.now()
+        assert shown is not None
+        assert shown.state == "all_busy"
+
+    assert looking.told == [("all_busy", 0, None)]
 
 
 class Looking:

@@ -157,8 +157,9 @@ class Told:
         self.mirror = self.presence = self
         self.state = state
 
-    async def snapshot(self) -> bytes:
+    async def snapshot(self, *, max_age_seconds: float) -> bytes:
         """Return what was told."""
+        assert max_age_seconds == 4
         return b'{"state": "%s", "count": 3, "as_of": "2026-03-01T00:00:00Z"}' % self.state.encode()
 
     async def counts(self) -> Counts:
@@ -171,5 +172,5 @@ async def test_what_was_told_of_a_closed_service_does_not_outlive_it() -> None:
     """It opens, and the last word was still "disabled": those who are there are counted."""
     for state, expected in (("available", ("available", 3)), ("disabled", ("available", 1))):
         presence = MirrorPresence(cast("MirrorKit", Told(state)), clock=FakeClock())
-        beacon = await presence.beacon()
+        beacon = await presence.beacon(max_age_seconds=4)
         assert (beacon.state, beacon.count) == expected

@@ -32,7 +32,8 @@ _ASK: Final = 1000  # ids per command that reads
 _ZERO: Final = ord("0")
 BEAT_BATCH: Final = 500
 _OUTCOMES: Final = (BeatOutcome.OFFLINE, BeatOutcome.RECORDED, BeatOutcome.DEACTIVATED)
-_SNAPSHOT_LIFE_MS: Final = 10_000
+SNAPSHOT_LIFE_SECONDS: Final = 10.0
+"""How long the beacon as last told may be shown, wherever in the cluster."""
 
 _GUARD_OF_AVAILABLE: Final = pack_command(("ZSCORE", keys.AVAILABLE, keys.GUARD))
 _GUARDS: Final = (
@@ -170,12 +171,16 @@ class Mirror(Walks):
         now = self._link.now_ms(self._clock.monotonic())
         if now is None:
             raise MirrorUnavailable("the connection broke")
-        await self._link.run(scripts.SNAPSHOT, (now, body, _SNAPSHOT_LIFE_MS))
+        await self._link.run(scripts.SNAPSHOT, (now, body, int(SNAPSHOT_LIFE_SECONDS * 1000)))
 
-    async def snapshot(self) -> bytes | None:
-        """Return the beacon as last told, None when that is over 10 s ago."""
+    async def snapshot(self, *, max_age_seconds: float = SNAPSHOT_LIFE_SECONDS) -> bytes | None:
+        """Return the beacon as last told, None when that is longer ago."""
         kept: bytes | None = await self._link.command(b"GET", keys.SNAPSHOT)
-        return None if kept is None else kept.partition(b" ")[2]
+        now = self._link.now_ms(self._clock.monotonic())
+        if kept is None or now is None:
+            return None
+        told_at, _, body = kept.partition(b" ")
+        return body if now - int(told_at) <= max_age_seconds * 1000 else None
 
     async def learn_clock(self) -> Server:
         """Learn Valkey's clock anew; connects when there is no connection."""

@@ -181,8 +181,11 @@ class Presence(Protocol):
         """
         ...
 
-    async def beacon(self) -> Beacon:
-        """Return what customers see now if the service is open. Raises PresenceUnavailable."""
+    async def beacon(self, *, max_age_seconds: float) -> Beacon:
+        """Return what customers see if the service is open, as of so long ago at most.
+
+        Raises PresenceUnavailable.
+        """
         ...
 
     async def beat(self, mitra_id: UUID) -> bool:

@@ -24,8 +24,9 @@ class Settings(ServiceSettings):
     fresh_limit_seconds: Seconds = 45
     heartbeat_seconds: Seconds = 20
     auto_offline_seconds: Seconds = 75
-    # A beacon older than this is asked for anew: without NATS nobody tells it to us.
-    beacon_seconds: Seconds = 4
+    # A beacon older than this is asked for anew: without NATS nobody tells it to us. One that is
+    # found may be as old, and a look comes each second: so nobody sees one that is older than 10 s.
+    beacon_seconds: Annotated[float, Field(gt=0, le=4)] = 4
     # Open offers a mitra may hold above her free slots.
     spare_offers: Annotated[int, Field(ge=0, le=20)] = 2
     # How long a reconnecting customer still sees how her last request ended.

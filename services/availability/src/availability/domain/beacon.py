@@ -1,6 +1,6 @@
 """What customers see, and when it is worth telling."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -24,6 +24,10 @@ class Beacon:
     as_of: datetime
     why: Why | None = None
     opens_at: datetime | None = None
+
+    def says_as(self, other: "Beacon | None") -> bool:
+        """Return whether both say the same, whenever it was found out."""
+        return other is not None and replace(self, as_of=other.as_of) == other
 
 
 def dark(*, why: Why | None, opens_at: datetime | None, now: datetime) -> Beacon:

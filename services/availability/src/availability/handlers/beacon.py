@@ -159,7 +159,9 @@ class Lighthouse:
             self._tell(SUBJECT, _told_of(beacon).model_dump_json().encode())
         if news or now - self._kept_at >= _KEEP_EVERY:
             self._kept_at = now
-            await self._keep(self._told or beacon, beacon.as_of)
+            # What was told may still be so: then it is true as of now.
+            told = beacon if beacon.says_as(self._told) else self._told or beacon
+            await self._keep(told, beacon.as_of)
         return news
 
     async def snapshot(self) -> Snapshot | None:

@@ -36,7 +36,7 @@ class BeaconBoard:
 
     def heard(self, beacon: Beacon) -> None:
         """Take what availability told all replicas and pass it on."""
-        self._take(beacon)
+        self._known, self._known_at = beacon, self._clock.monotonic()
         self._show(self._closed() or beacon)
 
     async def now(self) -> BeaconView | None:
@@ -47,12 +47,21 @@ class BeaconBoard:
     async def refresh(self) -> None:
         """Look at the plan, ask anew when what we know is old, and tell the sockets of a change."""
         if self._closed() is None and self._is_old():
-            try:
-                self._take(await self._presence.beacon())
-            except errors.PresenceUnavailable:
-                # An old beacon is not shown as a new one.
-                self._known = None
+            await self._ask()
         self._show(self._closed() or self._known)
+
+    async def _ask(self) -> None:
+        known_at = self._known_at
+        try:
+            beacon = await self._presence.beacon(max_age_seconds=self._fresh_seconds)
+        except errors.PresenceUnavailable:
+            beacon = None
+        # What was told while we asked is newer than the answer.
+        if self._known_at == known_at:
+            # Nobody answered: an old beacon is not shown as a new one.
+            self._known = beacon
+            if beacon is not None:
+                self._known_at = self._clock.monotonic()
 
     def _is_old(self) -> bool:
         return self._clock.monotonic() - self._known_at > self._fresh_seconds
@@ -62,9 +71,6 @@ class BeaconBoard:
         if service.is_open:
             return None
         return Beacon("disabled", 0, self._clock.now(), service.why, service.opens_at)
-
-    def _take(self, beacon: Beacon) -> None:
-        self._known, self._known_at = beacon, self._clock.monotonic()
 
     def _show(self, beacon: Beacon | None) -> None:
         shown, self._shown = self._shown, beacon

@@ -37,10 +37,10 @@ class MirrorPresence:
         except (Unavailable, MirrorUnavailable) as error:
             raise errors.PresenceUnavailable from error
 
-    async def beacon(self) -> Beacon:
+    async def beacon(self, *, max_age_seconds: float) -> Beacon:
         """Return the beacon of an open service, as last told, else as the counts have it now."""
         try:
-            snapshot = await self._kit.mirror.snapshot()
+            snapshot = await self._kit.mirror.snapshot(max_age_seconds=max_age_seconds)
         except MirrorUnavailable:
             snapshot = None
         told = None if snapshot is None else read_beacon(snapshot)
