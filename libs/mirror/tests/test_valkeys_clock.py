@@ -79,7 +79,7 @@ async def test_a_short_step_forward_hides_nobody(stage: Stage, server: ClockedVa
         await server.turn(seconds)
         assert set(await kit.mirror.find_available(3)) == mitras
     await server.turn(unnoticed + 30)
-    with pytest.raises(MirrorUnavailable, match="deaf"):
+    with pytest.raises(MirrorUnavailable, match="no beat comes"):
         await kit.mirror.find_available(3)
     assert set(await kit.presence.find_available(3)) == mitras
 

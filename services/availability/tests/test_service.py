@@ -4,11 +4,14 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
-from services.availability.tests.site import Site
+from services.availability.tests.site import Site, running, site_settings
+from tests import deaf
+from tests.support import TestDatabase
 
 from common.ids import new_id
 from common.testing.bounds import in_time
 from common.testing.waiting import eventually
+from mirror.testing import World
 
 
 @pytest.fixture(params=["site", "alone"])
@@ -167,6 +170,31 @@ async def test_an_emptied_valkey_is_seeded_again_and_nobody_is_ever_gone(site: S
 
     await in_time(attempt)
     assert wrong == []
+
+
+@pytest.mark.req("AV-07", "OP-06")
+async def test_operators_see_why_postgres_answers(stage: TestDatabase, valkey_url: str) -> None:
+    """Valkey is up only while it is a mirror; else its state and the reason stand there."""
+    async with stage.admin() as admin:
+        mitra = await World(admin).mitra()
+    await deaf.seed_deaf(stage, valkey_url, mitra)
+    settings = site_settings(stage.url("availability"), valkey_url=valkey_url)
+    async with running(settings, stage.admin_url) as site:
+        assert await deaf.seen(site.client) == {"up": False, "detail": deaf.SAYS}
+        await site.mitra("heartbeat", mitra)
+
+        async def up() -> bool:
+            return await deaf.seen(site.client) == {"up": True, "detail": None}
+
+        await eventually(up)
+
+
+async def test_operators_see_why_valkey_is_away(alone: Site) -> None:
+    """Of a server that is not there, too, the reason is named in words."""
+    away = await deaf.seen(alone.client)
+
+    assert away["up"] is False
+    assert away["detail"].startswith("away: ConnectionRefusedError: ")
 
 
 @pytest.mark.req("AV-01", "AV-09")

@@ -11,6 +11,7 @@ from aiohttp import ClientWebSocketResponse
 from services.chat.tests.midtrans import PlayedMidtrans, playing
 from services.chat.tests.site import SESSIONS, Site, serving
 from services.chat.tests.world import World
+from tests import deaf
 
 from common.bus import Bus
 from common.ids import new_id
@@ -39,6 +40,21 @@ async def test_without_nats_and_valkey(world: World, provider: PlayedMidtrans) -
     """With NATS and Valkey away everything a user does works, pushes included."""
     async with serving(world, provider) as site:
         await the_straight_line(site, provider)
+
+
+@pytest.mark.req("AV-07", "OP-06")
+async def test_operators_see_why_postgres_answers(
+    world: World, provider: PlayedMidtrans, valkey_url: str
+) -> None:
+    """Valkey is up only while it is a mirror; else its state and the reason stand there."""
+    await deaf.seed_deaf(world.database, valkey_url, await world.mitra())
+    async with serving(world, provider, valkey_url=valkey_url) as site:
+        assert await deaf.seen(site.client, site.url) == {"up": False, "detail": deaf.SAYS}
+    async with serving(world, provider, valkey_url="valkey://127.0.0.1:1") as site:
+        away = await deaf.seen(site.client, site.url)
+
+    assert away["up"] is False
+    assert away["detail"].startswith("away: ConnectionRefusedError: ")
 
 
 async def the_straight_line(site: Site, provider: PlayedMidtrans) -> None:

@@ -8,6 +8,7 @@ import pytest
 from services.pairing.tests.site import Ear, Person, Site, serving
 from services.pairing.tests.test_deadlines import pay, reopen, reroute_session
 from services.pairing.tests.world import World
+from tests import deaf
 
 from common.bus import Bus
 from common.ids import new_id
@@ -52,6 +53,19 @@ async def test_without_nats_and_valkey(world: World) -> None:
     """With NATS and Valkey away everything a user does works, in one replica even by push."""
     async with serving(world) as site:
         await the_straight_line(site)
+
+
+@pytest.mark.req("AV-07", "OP-06")
+async def test_operators_see_why_postgres_answers(world: World, valkey_url: str) -> None:
+    """Valkey is up only while it is a mirror; else its state and the reason stand there."""
+    await deaf.seed_deaf(world.database, valkey_url, await world.mitra())
+    async with serving(world, valkey_url=valkey_url) as site:
+        assert await deaf.seen(site.client, site.url) == {"up": False, "detail": deaf.SAYS}
+    async with serving(world, valkey_url="valkey://127.0.0.1:1") as site:
+        away = await deaf.seen(site.client, site.url)
+
+    assert away["up"] is False
+    assert away["detail"].startswith("away: ConnectionRefusedError: ")
 
 
 async def the_straight_line(site: Site) -> None:

@@ -95,7 +95,7 @@ class Asking:
 
     def _hears(self, silent_ms: int) -> None:
         if silent_ms > self._deaf_ms:
-            raise MirrorUnavailable("deaf: somebody is online, but no beat comes", state="deaf")
+            raise MirrorUnavailable("somebody is online, but no beat comes", state="deaf")
         if silent_ms < -FUTURE_MS:
             raise MirrorUnavailable("its beats lie in the future", state="seeding")
 

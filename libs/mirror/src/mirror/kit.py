@@ -33,6 +33,11 @@ class MirrorKit:
         """Return whether the mirror answers, as of the last look (each second)."""
         return self.watch.state
 
+    async def trouble(self) -> str | None:
+        """Return in words why Postgres answers instead; None while this is a mirror."""
+        now = self.state()
+        return None if now.state == "ok" else f"{now.state}: {now.reason}"
+
 
 async def open_mirror(
     valkey_url: str | None, db: Database, runner: Runner, clock: Clock, limits: Limits

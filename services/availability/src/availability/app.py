@@ -248,10 +248,5 @@ def _serve(settings: Settings, outside: Outside, inside: Inside) -> web.Applicat
 
 
 def _health(outside: Outside) -> Health:
-    health = outside.health
-
-    async def valkey() -> str | None:
-        return await outside.kit.seeder.trouble()
-
-    health.depend("valkey", valkey)
-    return health
+    outside.health.depend("valkey", outside.kit.trouble)
+    return outside.health

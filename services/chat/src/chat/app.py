@@ -231,11 +231,5 @@ def _serve(settings: Settings, outside: Outside, inside: Inside) -> web.Applicat
 
 
 def _health(outside: Outside) -> Health:
-    health = outside.health
-
-    async def valkey() -> str | None:
-        await outside.kit.mirror.seed()
-        return None
-
-    health.depend("valkey", valkey)
-    return health
+    outside.health.depend("valkey", outside.kit.trouble)
+    return outside.health

@@ -205,12 +205,9 @@ def _health(connected: Connected, *, kit: MirrorKit, driver: Driver) -> Health:
     away = "not connected; due deadlines wait for their owners' tickers"
     health = connected.health(nats_away=away)
 
-    async def valkey() -> str | None:
-        return await kit.seeder.trouble()
-
     async def leases() -> str | None:
         return None if driver.is_current() else "no renewal for longer than a lease"
 
-    health.depend("valkey", valkey)
+    health.depend("valkey", kit.trouble)
     health.depend("leases", leases)
     return health
