@@ -20,6 +20,7 @@ from mirror import (
     Limits,
     LoadFact,
     Mirror,
+    MitraStatus,
     Presence,
     Reachability,
     Seeder,
@@ -107,6 +108,10 @@ class NoFallback:
     async def counts(self) -> Counts:
         """Fail."""
         self._fail()
+
+    async def status(self, mitra_id: UUID) -> MitraStatus | None:
+        """Fail."""
+        self._fail(mitra_id)
 
     def _fail(self, *_: object) -> NoReturn:
         raise AssertionError("the mirror did not answer")

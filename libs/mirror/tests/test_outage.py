@@ -22,6 +22,7 @@ from common.testing import empty, eventually
 from mirror import (
     MirrorKit,
     MirrorUnavailable,
+    MitraStatus,
     Presence,
     Reachability,
     fallback,
@@ -38,7 +39,7 @@ PATIENCE, ACQUIRE = fallback._PATIENCE, baseline.PG_ACQUIRE_TIMEOUT
 _AWAY = "valkey://127.0.0.1:1"
 # Postgres gives nobody up while the test holds it: whoever got through stays until it is let go.
 _STEADY = "lock_timeout=90s&statement_timeout=90s&transaction_timeout=90s"
-_FALLBACKS = ("find_available_v1", "is_reachable_v1", "counts_v1")
+_FALLBACKS = ("find_available_v1", "is_reachable_v1", "counts_v1", "mirror_rows_of_v1")
 
 
 @dataclass
@@ -79,9 +80,11 @@ class Outage:
     def ask(self, number: int) -> Awaitable[object]:
         """Ask something that nobody else asks: no two of these can share an answer."""
         presence = self.kit.presence
-        if number % 2:
+        if number % 3 == 0:
             return presence.find_available(3, [new_id()])
-        return presence.is_reachable([new_id()])
+        if number % 3 == 1:
+            return presence.is_reachable([new_id()])
+        return presence.status(new_id())
 
     async def one(self, number: int) -> None:
         """Ask and note what came of it."""
@@ -162,7 +165,7 @@ async def test_equal_questions_are_one_statement(
     """500 who want the numbers are one statement, and so are those who come just after."""
     monkeypatch.setattr(fallback, "_KEEP_COUNTS", 60.0)
     asked = Counter[str]()
-    counts, find = SqlPresence.counts, SqlPresence.find_available
+    counts, find, status = SqlPresence.counts, SqlPresence.find_available, SqlPresence.status
 
     async def counted(self: SqlPresence) -> Counts:
         asked["counts"] += 1
@@ -172,16 +175,23 @@ async def test_equal_questions_are_one_statement(
         asked["find"] += 1
         return await find(self, limit, exclude)
 
+    async def looked(self: SqlPresence, mitra_id: UUID) -> MitraStatus | None:
+        asked["status"] += 1
+        return await status(self, mitra_id)
+
+    monkeypatch.setattr(SqlPresence, "status", looked)
     monkeypatch.setattr(SqlPresence, "counts", counted)
     monkeypatch.setattr(SqlPresence, "find_available", found)
     presence = outage.kit.presence
     numbers = await asyncio.gather(*(presence.counts() for _ in range(ASKERS)))
     again = await presence.counts()
     lists = await asyncio.gather(*(presence.find_available(3) for _ in range(ASKERS)))
+    looks = await asyncio.gather(*(presence.status(outage.mitras[0]) for _ in range(ASKERS)))
 
     assert {*numbers, again} == {Counts(3, 3, 3, source="postgres")}
     assert all(set(whom) == set(outage.mitras) for whom in lists)
-    assert asked == {"counts": 1, "find": 1}
+    assert {look.source for look in looks if look} == {"postgres"}
+    assert asked == {"counts": 1, "find": 1, "status": 1}
 
 
 async def _at_least(count: Callable[[], Awaitable[int]], wanted: int) -> bool:
@@ -200,6 +210,10 @@ class Broken:
         raise MirrorUnavailable("away")
 
     async def counts(self) -> Counts:
+        """Fail."""
+        raise MirrorUnavailable("away")
+
+    async def status(self, mitra_id: UUID) -> MitraStatus | None:
         """Fail."""
         raise MirrorUnavailable("away")
 

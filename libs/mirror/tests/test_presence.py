@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from libs.mirror.tests.stage import Stage
 
+from common.ids import new_id
 from mirror import Presence, Reachability
 from mirror.truth import SqlPresence
 
@@ -56,6 +57,44 @@ async def test_only_who_is_online_fresh_active_and_free_is_found(
     }
     counts = await asked.counts()
     assert (counts.online, counts.reachable, counts.available) == (5, 3, 1)
+
+
+@pytest.mark.req("AV-07", "AV-13")
+async def test_a_status_is_the_same_whoever_answers(stage: Stage, presence: Asked) -> None:
+    """All facts of one mitra; a beat counts only while she may beat; a stranger has none."""
+    world = stage.world
+    busy = await world.mitra(load=2, beat_age=30)
+    stale = await world.mitra(load=1, capacity=1, beat_age=60)
+    barred = await world.mitra(active=False)
+    absent = await world.mitra(online=False)
+    # Somebody beats: where nobody does, the mirror counts as deaf.
+    await world.mitra()
+    asked = await presence()
+
+    found = {one: await asked.status(one) for one in (busy, stale, barred, absent)}
+    assert {
+        one: status and (status.is_online, status.is_active, status.load, status.capacity)
+        for one, status in found.items()
+    } == {
+        busy: (True, True, 2, 3),
+        stale: (True, True, 1, 1),
+        barred: (True, False, 0, 3),
+        absent: (False, True, 0, 3),
+    }
+    ages = {one: status.beat_age_ms for one, status in found.items() if status}
+    assert 30_000 <= (ages[busy] or 0) < 60_000 <= (ages[stale] or 0) < 120_000
+    assert (ages[barred], ages[absent]) == (None, None)
+    assert await asked.status(new_id()) is None
+
+
+@pytest.mark.req("AV-07")
+async def test_whom_the_mirror_lacks_postgres_knows(stage: Stage) -> None:
+    """A mitra whose facts have yet to come over: her status is Postgres', and no fallback."""
+    mitra = await stage.world.mitra(load=1)
+    status = await stage.kit.presence.status(mitra)
+
+    assert status is not None
+    assert (status.is_online, status.load, status.source) == (True, 1, "postgres")
 
 
 @pytest.mark.req("AV-06")

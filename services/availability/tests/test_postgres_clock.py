@@ -6,7 +6,9 @@ from services.availability.tests.test_store import PATIENCE, Shelf, shelf
 from tests.support import TestDatabase
 
 from availability.store import Insight, Leases
+from common.clock import SystemClock
 from common.ids import new_id
+from mirror import Bulkhead
 
 __all__ = ["shelf"]  # a fixture
 
@@ -18,7 +20,8 @@ async def test_who_goes_online_again_is_there_now(shelf: Shelf) -> None:
     """Her last beat lies ahead: by Postgres she is stale until she says so herself."""
     mitra = await shelf.world.mitra(beat_age=-MINUTES)
     assert (await shelf.store.status(mitra)).beat_age is None
-    assert (await Insight(shelf.db).known(mitra)).beat_age is None
+    insight = Insight(shelf.db, bulkhead=Bulkhead(clock=SystemClock()))
+    assert (await insight.known(mitra)).beat_age is None
 
     status = await shelf.store.go_online(mitra, login_id=new_id())
 

@@ -3,6 +3,7 @@
 from mirror.beating import Beats
 from mirror.drift import DriftBook
 from mirror.errors import MirrorUnavailable
+from mirror.fallback import Bulkhead
 from mirror.kit import MirrorKit, open_mirror
 from mirror.mirror import Mirror
 from mirror.outcomes import Applied, Drift, Mended, MirrorState, Reconciled, Seeded
@@ -29,6 +30,7 @@ __all__ = [
     "BeatOutcome",
     "BeatPage",
     "Beats",
+    "Bulkhead",
     "Counts",
     "Drift",
     "DriftBook",

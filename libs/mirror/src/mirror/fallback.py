@@ -11,7 +11,7 @@ from common.clock import Clock
 from common.db import Unavailable
 from mirror.errors import MirrorUnavailable
 from mirror.ports import Presence
-from mirror.values import Counts, Reachability
+from mirror.values import Counts, MitraStatus, Reachability
 
 _fallbacks = Counter(
     "mirror_fallbacks_total", "Questions that Postgres answered for the mirror", ["question"]
@@ -113,3 +113,15 @@ class WithFallback:
         except MirrorUnavailable:
             _fallbacks.labels("counts").inc()
         return await self._bulkhead.ask("counts", self._then.counts, keep_seconds=_KEEP_COUNTS)
+
+    async def status(self, mitra_id: UUID) -> MitraStatus | None:
+        """Return what is known of one mitra; None for whom was never here."""
+        try:
+            held = await self._first.status(mitra_id)
+        except MirrorUnavailable:
+            _fallbacks.labels("status").inc()
+            held = None
+        if held is not None:
+            return held
+        # A mirror that lacks a fact of hers has yet to hear it: Postgres has them all.
+        return await self._bulkhead.ask(("status", mitra_id), lambda: self._then.status(mitra_id))

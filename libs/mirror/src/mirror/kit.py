@@ -23,6 +23,7 @@ class MirrorKit:
     """The mirror with its fallback, and the way in for beats."""
 
     presence: Presence
+    bulkhead: Bulkhead
     beats: Beats
     mirror: Mirror
     seeder: Seeder
@@ -46,10 +47,9 @@ async def open_mirror(
     link = Link(valkey_url, clock=clock)
     mirror = Mirror(link, clock=clock, limits=limits)
     seeder = Seeder(mirror=mirror, link=link, truth=Truth(db), clock=clock)
+    bulkhead = Bulkhead(clock=clock, at_once=places(db.max_size))
     presence = WithFallback(
-        first=mirror,
-        then=SqlPresence(db, fresh_ms=limits.fresh_ms),
-        bulkhead=Bulkhead(clock=clock, at_once=places(db.max_size)),
+        first=mirror, then=SqlPresence(db, fresh_ms=limits.fresh_ms), bulkhead=bulkhead
     )
     drift = DriftBook(db)
     heal = drift.noting(seeder.heal)
@@ -61,5 +61,11 @@ async def open_mirror(
         runner.every("mirror_watching", SECONDS, watch.look)
     runner.on_stop(link.close)
     return MirrorKit(
-        presence=presence, beats=beats, mirror=mirror, seeder=seeder, drift=drift, watch=watch
+        presence=presence,
+        bulkhead=bulkhead,
+        beats=beats,
+        mirror=mirror,
+        seeder=seeder,
+        drift=drift,
+        watch=watch,
     )

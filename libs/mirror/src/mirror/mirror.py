@@ -113,7 +113,6 @@ class Mirror(Walks):
             mitra_id=mitra_id,
             is_online=score is not None,
             is_active=not barred,
-            last_beat_ms=beat,
             beat_age_ms=None if beat is None else max(0, now - beat),
             load=held,
             capacity=capacity,

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Protocol
 from uuid import UUID
 
-from mirror.values import Counts, Reachability
+from mirror.values import Counts, MitraStatus, Reachability
 
 
 class Presence(Protocol):
@@ -20,4 +20,8 @@ class Presence(Protocol):
 
     async def counts(self) -> Counts:
         """Return how many mitras are online, reachable and available."""
+        ...
+
+    async def status(self, mitra_id: UUID) -> MitraStatus | None:
+        """Return what is known of one mitra; None where not all of it is."""
         ...

@@ -15,6 +15,7 @@ from mirror.values import (
     Counts,
     LoadFact,
     MirrorRow,
+    MitraStatus,
     OnlineFact,
     Reachability,
     Stamp,
@@ -52,6 +53,24 @@ class SqlPresence:
             row = await connection.fetchrow(_QUERIES["counts"], self._fresh_ms)
         assert row is not None
         return Counts(row["online"], row["reachable"], row["available"], source="postgres")
+
+    async def status(self, mitra_id: UUID) -> MitraStatus | None:
+        """Return what is known of one mitra; None for whom was never here."""
+        async with self._db.connection() as connection:
+            row = await connection.fetchrow(_QUERIES["rows_of"], [mitra_id])
+        if row is None:
+            return None
+        facts = row_of(row)
+        may_beat = facts.online.is_online and facts.active.is_active
+        return MitraStatus(
+            mitra_id=mitra_id,
+            is_online=facts.online.is_online,
+            is_active=facts.active.is_active,
+            beat_age_ms=facts.online.beat_age_ms if may_beat else None,
+            load=facts.load.load,
+            capacity=facts.load.capacity,
+            source="postgres",
+        )
 
 
 class Truth:

@@ -207,12 +207,11 @@ class Seed:
 
 @dataclass(frozen=True, slots=True)
 class MitraStatus:
-    """What the mirror (or Postgres) says of one mitra; `last_beat_ms` is Unix time."""
+    """What the mirror (or Postgres) says of one mitra; a beat counts while she may beat."""
 
     mitra_id: UUID
     is_online: bool
     is_active: bool
-    last_beat_ms: int | None
     beat_age_ms: int | None
     load: int
     capacity: int

@@ -195,8 +195,8 @@ def _wire(
             state=kit.state,
         ),
         insight=Insight(
-            statuses=statuses,
-            store=store.Insight(outside.db),
+            store=store.Insight(outside.db, bulkhead=kit.bulkhead),
+            presence=kit.presence,
             mirror=kit.mirror,
             state=kit.state,
             hours=plan,

@@ -8,11 +8,10 @@ from uuid import UUID
 from availability.domain import Status
 from availability.domain.facts import Difference, Doors, Fact, Known, differences, facts_of
 from availability.domain.online_time import OnlineTime, window
-from availability.handlers.statuses import Statuses
 from availability.ports import InsightStore
 from common.clock import Clock
 from common.db import Unavailable
-from mirror import Mirror, MirrorState, MirrorUnavailable
+from mirror import Mirror, MirrorState, MirrorUnavailable, MitraStatus, Presence
 from mirror.plan import ServiceHours
 
 
@@ -52,16 +51,16 @@ class Insight:
     def __init__(
         self,
         *,
-        statuses: Statuses,
         store: InsightStore,
+        presence: Presence,
         mirror: Mirror,
         state: Callable[[], MirrorState],
         hours: ServiceHours,
         fresh_limit: timedelta,
         clock: Clock,
     ) -> None:
-        self._statuses = statuses
         self._store = store
+        self._presence = presence
         self._mirror = mirror
         self._state = state
         self._hours = hours
@@ -73,12 +72,14 @@ class Insight:
 
         While Postgres is away nobody knows since when: the facts come without.
         """
-        status = await self._statuses.status(mitra_id)
+        found = await self._presence.status(mitra_id)
         try:
             known = await self._store.known(mitra_id)
         except Unavailable:
-            known = None
-        return await self._explained(status, known)
+            if found is None:
+                raise
+            return await self._explained(_as_held(found), None)
+        return await self._explained(_status_of(found, known), known)
 
     async def inspect(self, mitra_id: UUID) -> Inspected:
         """Return all that is known of her, and where the mirror disagrees; raises MitraUnknown."""
@@ -86,7 +87,9 @@ class Insight:
         if found:
             # A change may have come between the two looks; what stays so is a disagreement.
             known, held, found = await self._compared(mitra_id)
-        status = held.status if held is not None and held.status is not None else _as_status(known)
+        status = held.status if held is not None else None
+        if status is None:
+            status = _status_of(await self._presence.status(mitra_id), known)
         return Inspected(
             explained=await self._explained(status, known),
             known=known,
@@ -123,10 +126,11 @@ class Insight:
     async def _compared(self, mitra_id: UUID) -> tuple[Known, Held | None, list[Difference]]:
         known = await self._store.known(mitra_id)
         try:
-            status = await self._statuses.held(mitra_id)
+            held = await self._mirror.status(mitra_id)
             there = (await self._mirror.is_reachable([mitra_id]))[mitra_id]
         except MirrorUnavailable:
             return known, None, []
+        status = None if held is None else _as_held(held)
         found = differences(status, known)
         if status is not None:
             found += _kept_wrongly(status, there.available, self._fresh_limit)
@@ -149,7 +153,23 @@ class Insight:
         )
 
 
-def _as_status(known: Known) -> Status:
+def _as_held(found: MitraStatus) -> Status:
+    age = found.beat_age_ms
+    return Status(
+        mitra_id=found.mitra_id,
+        is_online=found.is_online,
+        is_active=found.is_active,
+        beat_age=None if age is None else timedelta(milliseconds=age),
+        load=found.load,
+        capacity=found.capacity,
+        source=found.source,
+    )
+
+
+def _status_of(found: MitraStatus | None, known: Known) -> Status:
+    """Return her status; who was never here is known to her neighbours alone."""
+    if found is not None:
+        return _as_held(found)
     return Status(
         mitra_id=known.mitra_id,
         is_online=known.is_online,

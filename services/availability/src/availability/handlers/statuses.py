@@ -1,7 +1,6 @@
 """Online, offline, beats: what a mitra and her logins do to her status."""
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from uuid import UUID
 
 from availability.domain import OfflineReason, Stale, Status, still_stale
@@ -47,30 +46,6 @@ class Statuses:
             await self._shown([mitra_id])
             _log.info("mitra_offline", mitra_id=mitra_id, reason=reason, changed=change.changed)
         return await self._store.status(mitra_id)
-
-    async def status(self, mitra_id: UUID) -> Status:
-        """Return her status as the mirror has it; as Postgres has it when that is no mirror."""
-        try:
-            held = await self.held(mitra_id)
-        except MirrorUnavailable:
-            held = None
-        return await self._store.status(mitra_id) if held is None else held
-
-    async def held(self, mitra_id: UUID) -> Status | None:
-        """Return what the mirror holds of her, None when not all; raises MirrorUnavailable."""
-        found = await self._mirror.status(mitra_id)
-        if found is None:
-            return None
-        age = found.beat_age_ms
-        return Status(
-            mitra_id=mitra_id,
-            is_online=found.is_online,
-            is_active=found.is_active,
-            beat_age=None if age is None else timedelta(milliseconds=age),
-            load=found.load,
-            capacity=found.capacity,
-            source="mirror",
-        )
 
     async def beat(self, mitra_id: UUID) -> bool:
         """Take a heartbeat; return whether she is online. Raises MitraInactive."""

@@ -3,32 +3,36 @@
 from datetime import datetime
 from uuid import UUID
 
+import asyncpg
+
 from availability.domain.facts import Known
 from availability.domain.online_time import Interval, OnlineTime, Window
 from availability.errors import MitraUnknown
 from availability.store.queries import QUERIES
 from common.db import Database
+from mirror import Bulkhead
 
 
 class Insight:
-    """Reads only; every moment is Postgres'."""
+    """Reads only; every moment is Postgres'.
 
-    def __init__(self, db: Database) -> None:
+    What each look at a status asks goes through the bulkhead: many who look take nothing down.
+    """
+
+    def __init__(self, db: Database, *, bulkhead: Bulkhead) -> None:
         self._db = db
+        self._bulkhead = bulkhead
 
     async def known(self, mitra_id: UUID) -> Known:
         """Return each fact of a mitra and since when it is so; raises MitraUnknown."""
-        async with self._db.connection() as connection:
-            row = await connection.fetchrow(QUERIES["facts_of"], mitra_id)
+        row = await self._bulkhead.ask(("facts", mitra_id), lambda: self._facts_of(mitra_id))
         if row is None:
             raise MitraUnknown
         return Known(mitra_id=mitra_id, **dict(row))
 
     async def closed_since(self) -> datetime | None:
         """Return since when the service is closed; None while it is open."""
-        async with self._db.connection() as connection:
-            since: datetime | None = await connection.fetchval(QUERIES["closed_since"])
-        return since
+        return await self._bulkhead.ask("closed_since", self._closed_since)
 
     async def now(self) -> datetime:
         """Return Postgres' time."""
@@ -64,3 +68,12 @@ class Insight:
             ],
             next_cursor=str(page[-1]["interval_id"]) if len(page) == limit else None,
         )
+
+    async def _facts_of(self, mitra_id: UUID) -> asyncpg.Record | None:
+        async with self._db.connection() as connection:
+            return await connection.fetchrow(QUERIES["facts_of"], mitra_id)
+
+    async def _closed_since(self) -> datetime | None:
+        async with self._db.connection() as connection:
+            since: datetime | None = await connection.fetchval(QUERIES["closed_since"])
+        return since
