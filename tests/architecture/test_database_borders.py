@@ -33,6 +33,8 @@ PUBLISHED: dict[str, set[str]] = {
     "availability.find_available_v1": {"pairing"},
     "availability.is_reachable_v1": {"pairing", "chat"},
     "availability.counts_v1": {"pairing", "sweeper"},
+    # For availability alone, through libs/mirror: no other service shows loads.
+    "availability.loads_v1": set(),
     "availability.mirror_rows_v1": {"pairing", "chat", "sweeper"},
     "availability.mirror_rows_of_v1": {"pairing", "chat", "sweeper"},
     "availability.take_seeding_v1": {"sweeper"},

@@ -17,6 +17,7 @@ from common.runner import Runner
 from mirror import (
     Beats,
     Counts,
+    Histogram,
     Limits,
     LoadFact,
     Mirror,
@@ -106,6 +107,10 @@ class NoFallback:
         self._fail(mitra_ids)
 
     async def counts(self) -> Counts:
+        """Fail."""
+        self._fail()
+
+    async def histogram(self) -> Histogram:
         """Fail."""
         self._fail()
 

@@ -206,3 +206,13 @@ async def test_counting_reads_each_table_once_at_the_most(explained: Explained) 
     assert rows[0]["online"] == rows[0]["reachable"] == ONLINE
     for table in ("mitra_status", "mitras", "mitra_load", "sessions"):
         assert 0 < _read(nodes, table) <= ONLINE + OFFLINE
+
+
+@pytest.mark.req("AV-12")
+async def test_the_loads_read_each_table_once_at_the_most(explained: Explained) -> None:
+    """They grow with how many are online, as the counts do, and ask nobody's directory."""
+    rows, nodes = await explained.run("SELECT * FROM availability.loads_v1()")
+    assert sum(row["mitras"] for row in rows) == ONLINE
+    for table in ("mitra_status", "mitra_load", "sessions"):
+        assert 0 < _read(nodes, table) <= ONLINE + OFFLINE
+    assert _read(nodes, "mitras") == 0

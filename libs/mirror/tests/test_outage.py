@@ -20,6 +20,7 @@ from common.ids import new_id
 from common.runner import Runner
 from common.testing import empty, eventually
 from mirror import (
+    Histogram,
     MirrorKit,
     MirrorUnavailable,
     MitraStatus,
@@ -175,6 +176,14 @@ async def test_equal_questions_are_one_statement(
         asked["find"] += 1
         return await find(self, limit, exclude)
 
+    loads = SqlPresence.histogram
+
+    async def weighed(self: SqlPresence) -> Histogram:
+        asked["histogram"] += 1
+        return await loads(self)
+
+    monkeypatch.setattr(SqlPresence, "histogram", weighed)
+
     async def looked(self: SqlPresence, mitra_id: UUID) -> MitraStatus | None:
         asked["status"] += 1
         return await status(self, mitra_id)
@@ -186,12 +195,14 @@ async def test_equal_questions_are_one_statement(
     numbers = await asyncio.gather(*(presence.counts() for _ in range(ASKERS)))
     again = await presence.counts()
     lists = await asyncio.gather(*(presence.find_available(3) for _ in range(ASKERS)))
+    weights = await asyncio.gather(*(presence.histogram() for _ in range(ASKERS)))
     looks = await asyncio.gather(*(presence.status(outage.mitras[0]) for _ in range(ASKERS)))
 
     assert {*numbers, again} == {Counts(3, 3, 3, source="postgres")}
     assert all(set(whom) == set(outage.mitras) for whom in lists)
     assert {look.source for look in looks if look} == {"postgres"}
-    assert asked == {"counts": 1, "find": 1, "status": 1}
+    assert all(one == Histogram({0: 3}, source="postgres") for one in weights)
+    assert asked == {"counts": 1, "find": 1, "status": 1, "histogram": 1}
 
 
 async def _at_least(count: Callable[[], Awaitable[int]], wanted: int) -> bool:
@@ -210,6 +221,10 @@ class Broken:
         raise MirrorUnavailable("away")
 
     async def counts(self) -> Counts:
+        """Fail."""
+        raise MirrorUnavailable("away")
+
+    async def histogram(self) -> Histogram:
         """Fail."""
         raise MirrorUnavailable("away")
 

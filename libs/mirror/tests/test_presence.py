@@ -59,6 +59,19 @@ async def test_only_who_is_online_fresh_active_and_free_is_found(
     assert (counts.online, counts.reachable, counts.available) == (5, 3, 1)
 
 
+@pytest.mark.req("AV-07", "AV-12")
+async def test_loads_are_the_same_whoever_answers(stage: Stage, presence: Asked) -> None:
+    """Of all who are online, stale and deactivated ones too, by the slots they hold."""
+    world = stage.world
+    assert (await (await presence()).histogram()).loads == {}
+    for load, age in ((0, 0), (0, 60), (2, 0), (3, 30)):
+        await world.mitra(load=load, beat_age=age)
+    await world.mitra(load=2, active=False)
+    await world.mitra(load=1, online=False)
+
+    assert (await (await presence()).histogram()).loads == {0: 2, 2: 2, 3: 1}
+
+
 @pytest.mark.req("AV-07", "AV-13")
 async def test_a_status_is_the_same_whoever_answers(stage: Stage, presence: Asked) -> None:
     """All facts of one mitra; a beat counts only while she may beat; a stranger has none."""

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from availability.domain import Hours, Maintenance, ServiceVersion
 from common.db import Unavailable
-from mirror import Counts, LoadFact, MirrorUnavailable, Stamp
+from mirror import Counts, Histogram, LoadFact, MirrorUnavailable, Stamp
 from mirror.plan import OPEN, Service
 
 _BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
@@ -70,10 +70,12 @@ class FakeHours:
 
 
 class FakePresence:
-    """Counts as set; away when told."""
+    """Counts and loads as set; away when told."""
 
     def __init__(self) -> None:
         self.answer = Counts(0, 0, 0, source="mirror")
+        self.loads = Histogram({0: 2}, source="mirror")
+        self.looked = 0
         self.asked = 0
         self.away = False
 
@@ -84,6 +86,14 @@ class FakePresence:
         if self.away:
             raise Unavailable
         return self.answer
+
+    async def histogram(self) -> Histogram:
+        """Answer."""
+        self.looked += 1
+        await asyncio.sleep(0)
+        if self.away:
+            raise Unavailable
+        return self.loads
 
 
 class FakeMirror:
@@ -104,12 +114,6 @@ class FakeMirror:
         if self.away:
             raise MirrorUnavailable("away")
         self.kept = body
-
-    async def loads(self) -> dict[int, int]:
-        """Return a histogram."""
-        if self.away:
-            raise MirrorUnavailable("away")
-        return {0: 2}
 
 
 class FakeLeases:

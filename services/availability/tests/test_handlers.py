@@ -18,10 +18,11 @@ from services.availability.tests.fakes import (
 
 from availability.domain import Maintenance
 from availability.errors import ConfigConflict
-from availability.handlers import Beacons, Lighthouse, Loads, ServiceDesk
+from availability.handlers import Beacons, Histograms, Lighthouse, Loads, ServiceDesk
+from availability.handlers.histograms import Taken
 from common.db import Unavailable
 from common.ids import new_id
-from mirror import Counts, Mirror, Presence
+from mirror import Counts, Histogram, Mirror, Presence
 from mirror.plan import OPEN, Service, ServicePlan
 
 
@@ -70,6 +71,7 @@ class Coast:
         )
         return Lighthouse(
             beacons=beacons,
+            histograms=Histograms(presence=cast("Presence", self.presence), clock=self.clock),
             mirror=cast("Mirror", self.mirror),
             leases=self.leases,
             tell=lambda _subject, body: self.told.append(orjson.loads(body)),
@@ -136,6 +138,43 @@ async def test_who_takes_over_tells_what_is_news_to_the_others() -> None:
     coast.mirror.kept = None
     coast.clock.pass_(1)
     assert await coast.second.step(), "nobody remembers: better told twice than not"
+
+
+@pytest.mark.req("AV-07", "CC-02")
+async def test_the_loads_are_counted_once_in_five_seconds() -> None:
+    """Whoever asks gets them with their age; while neither store answers nobody makes them up."""
+    clock, presence = FakeClock(), FakePresence()
+    histograms = Histograms(presence=cast("Presence", presence), clock=clock)
+    first = clock.now()
+    crowd = await asyncio.gather(*(histograms.latest() for _ in range(50)))
+    assert {one and one.as_of for one in crowd} == {first}
+    presence.loads = Histogram({1: 2}, source="postgres")
+    clock.pass_(4.9)
+    assert await histograms.latest() == Taken(Histogram({0: 2}, source="mirror"), first)
+    clock.pass_(0.2)
+    assert await histograms.latest() == Taken(presence.loads, clock.now())
+    assert presence.looked == 2
+
+    presence.away = True
+    clock.pass_(5)
+    assert await histograms.latest() is None
+
+
+async def test_the_snapshot_says_who_counted_the_loads() -> None:
+    """What the leader keeps for all comes with its age and its source; loads hinder no beacon."""
+    coast = Coast()
+    coast.presence.loads = Histogram({0: 1, 3: 2}, source="postgres")
+    await coast.second_passes()
+    snapshot = await coast.second.snapshot()
+    assert snapshot is not None
+    assert snapshot.taken() == Taken(coast.presence.loads, coast.clock.now())
+    coast.presence.away = True
+    coast.clock.pass_(4)
+    await coast.second_passes()
+    snapshot = await coast.second.snapshot()
+
+    assert snapshot is not None
+    assert (snapshot.state, snapshot.taken()) == ("none_online", None)
 
 
 async def test_the_leader_goes_on_without_postgres_and_without_a_mirror() -> None:

@@ -8,6 +8,7 @@ import pytest
 from services.availability.tests.site import Site
 from services.availability.tests.test_service import anywhere
 
+from availability.handlers import histograms
 from common.ids import new_id
 from common.testing.waiting import eventually
 
@@ -370,12 +371,16 @@ async def test_the_dashboard_says_how_old_it_is_and_who_answered(site: Site) -> 
     )
     assert age(body["as_of"]) < 60
     assert age(body["loads_as_of"]) < 60
+    assert body["loads_source"] == "mirror"
     assert age(body["mirror"]["since"]) < 120
 
 
 @pytest.mark.req("AV-12", "AV-07")
-async def test_the_dashboard_says_that_postgres_answers(alone: Site) -> None:
-    """Without Valkey the numbers are right all the same, and the banner has its words."""
+async def test_the_dashboard_says_that_postgres_answers(
+    alone: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without Valkey numbers and loads are right all the same, and the banner has its words."""
+    monkeypatch.setattr(histograms, "_KEEP_SECONDS", 0.0)
     await alone.world.mitra(beat_age=5)
     body: dict[str, Any] = {}
 
@@ -386,6 +391,8 @@ async def test_the_dashboard_says_that_postgres_answers(alone: Site) -> None:
 
     await eventually(counted)
     assert (body["online"], body["available"], body["source"]) == (1, 1, "postgres")
-    assert (body["mirror"]["state"], body["loads"]) == ("away", None)
+    assert (body["loads"], body["loads_source"]) == ({"0": 1}, "postgres")
+    assert age(body["loads_as_of"]) < 60
+    assert body["mirror"]["state"] == "away"
     assert body["mirror"]["reason"]
     assert "rebuilt by itself" in body["mirror"]["advice"]

@@ -11,7 +11,7 @@ from common.clock import Clock
 from common.db import Unavailable
 from mirror.errors import MirrorUnavailable
 from mirror.ports import Presence
-from mirror.values import Counts, MitraStatus, Reachability
+from mirror.values import Counts, Histogram, MitraStatus, Reachability
 
 _fallbacks = Counter(
     "mirror_fallbacks_total", "Questions that Postgres answered for the mirror", ["question"]
@@ -113,6 +113,14 @@ class WithFallback:
         except MirrorUnavailable:
             _fallbacks.labels("counts").inc()
         return await self._bulkhead.ask("counts", self._then.counts, keep_seconds=_KEEP_COUNTS)
+
+    async def histogram(self) -> Histogram:
+        """Return how many of those online hold 0, 1, 2 … slots."""
+        try:
+            return await self._first.histogram()
+        except MirrorUnavailable:
+            _fallbacks.labels("histogram").inc()
+        return await self._bulkhead.ask("histogram", self._then.histogram)
 
     async def status(self, mitra_id: UUID) -> MitraStatus | None:
         """Return what is known of one mitra; None for whom was never here."""

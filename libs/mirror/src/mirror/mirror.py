@@ -19,6 +19,7 @@ from mirror.values import (
     BeatOutcome,
     Counts,
     Fact,
+    Histogram,
     Limits,
     MitraStatus,
     Reachability,
@@ -92,6 +93,10 @@ class Mirror(Walks):
                 return Counts(online - 1, reachable, available, source="mirror")
             await self._link.learn_clock()
         raise MirrorUnavailable("its clock jumps")
+
+    async def histogram(self) -> Histogram:
+        """Return how many of those online hold 0, 1, 2 … slots."""
+        return Histogram(await self.loads(), source="mirror")
 
     async def status(self, mitra_id: UUID) -> MitraStatus | None:
         """Return what is known of one mitra; None when a fact of hers is missing."""

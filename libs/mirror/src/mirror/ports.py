@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Protocol
 from uuid import UUID
 
-from mirror.values import Counts, MitraStatus, Reachability
+from mirror.values import Counts, Histogram, MitraStatus, Reachability
 
 
 class Presence(Protocol):
@@ -20,6 +20,10 @@ class Presence(Protocol):
 
     async def counts(self) -> Counts:
         """Return how many mitras are online, reachable and available."""
+        ...
+
+    async def histogram(self) -> Histogram:
+        """Return how many of those online hold 0, 1, 2 … slots."""
         ...
 
     async def status(self, mitra_id: UUID) -> MitraStatus | None:

@@ -20,6 +20,9 @@ FROM availability.is_reachable_v1($1::uuid[], $2::integer);
 -- counts(fresh_ms) — the same question to Postgres
 SELECT online, reachable, available FROM availability.counts_v1($1::integer);
 
+-- loads() — the same question to Postgres
+SELECT load, mitras FROM availability.loads_v1() ORDER BY load;
+
 -- record_beats(mitras, ages_ms) — write beats down by their age, so that no two clocks must agree
 SELECT mitra_id, outcome
 FROM availability.record_beats_v1(

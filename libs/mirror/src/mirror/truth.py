@@ -13,6 +13,7 @@ from mirror.values import (
     ActiveFact,
     BeatOutcome,
     Counts,
+    Histogram,
     LoadFact,
     MirrorRow,
     MitraStatus,
@@ -53,6 +54,12 @@ class SqlPresence:
             row = await connection.fetchrow(_QUERIES["counts"], self._fresh_ms)
         assert row is not None
         return Counts(row["online"], row["reachable"], row["available"], source="postgres")
+
+    async def histogram(self) -> Histogram:
+        """Return how many of those online hold 0, 1, 2 … slots."""
+        async with self._db.connection() as connection:
+            rows = await connection.fetch(_QUERIES["loads"])
+        return Histogram({row["load"]: row["mitras"] for row in rows}, source="postgres")
 
     async def status(self, mitra_id: UUID) -> MitraStatus | None:
         """Return what is known of one mitra; None for whom was never here."""

@@ -1,6 +1,6 @@
 """The plain values that cross the border of the mirror: questions, answers, facts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, Protocol, Self
@@ -106,6 +106,14 @@ class Counts:
     def busy(self) -> int:
         """Return how many are reachable but have no free slot."""
         return max(0, self.reachable - self.available)
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """How many of those online hold 0, 1, 2 … slots, and who said so."""
+
+    loads: Mapping[int, int]
+    source: Source
 
 
 class BeatOutcome(StrEnum):

@@ -12,6 +12,7 @@ from availability.handlers import (
     Beacons,
     Drift,
     DriftLog,
+    Histograms,
     Insight,
     Lighthouse,
     Loads,
@@ -172,8 +173,10 @@ def _wire(
     )
     plan = ServicePlan(outside.db, clock=clock)
     beacons = Beacons(presence=kit.presence, hours=plan, clock=clock)
+    histograms = Histograms(presence=kit.presence, clock=clock)
     lighthouse = Lighthouse(
         beacons=beacons,
+        histograms=histograms,
         mirror=kit.mirror,
         leases=leases,
         tell=fanout.tell,
@@ -192,6 +195,7 @@ def _wire(
             presence=kit.presence,
             beacons=beacons,
             lighthouse=lighthouse,
+            histograms=histograms,
             state=kit.state,
         ),
         insight=Insight(

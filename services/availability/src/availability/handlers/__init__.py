@@ -2,6 +2,7 @@
 
 from availability.handlers.beacon import Beacons, Lighthouse
 from availability.handlers.drift import Drift, DriftLog
+from availability.handlers.histograms import Histograms
 from availability.handlers.insight import Insight
 from availability.handlers.loads import Loads
 from availability.handlers.operators import Operators
@@ -14,6 +15,7 @@ __all__ = [
     "Beacons",
     "Drift",
     "DriftLog",
+    "Histograms",
     "Insight",
     "Lighthouse",
     "Loads",

@@ -3,19 +3,20 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import timedelta
+from typing import Final, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, ValidationError
 
 from availability.domain import BEACON_MAX_AGE, Beacon, dark, light, worth_telling
 from availability.events import BeaconTold
+from availability.handlers.histograms import Histograms, Taken
 from availability.ports import Leases
 from common.clock import Clock
 from common.db import Unavailable
 from common.log import get_logger
-from mirror import Counts, Mirror, MirrorUnavailable, Presence
+from mirror import Counts, Histogram, Mirror, MirrorUnavailable, Presence
 from mirror.plan import ServiceHours
 
 _log = get_logger("beacon")
@@ -26,7 +27,6 @@ _RENEW_EVERY: Final = 0.9
 _LOOK_EVERY: Final = 0.2
 _KEEP_EVERY: Final = 0.9
 _KEEP: Final = timedelta(milliseconds=250)
-_LOADS_EVERY: Final = 5.0
 
 
 class Snapshot(BeaconTold):
@@ -34,6 +34,13 @@ class Snapshot(BeaconTold):
 
     loads: Mapping[int, int] | None = None
     loads_as_of: AwareDatetime | None = None
+    loads_source: Literal["mirror", "postgres"] = "mirror"
+
+    def taken(self) -> Taken | None:
+        """Return the loads as they were counted; None when they could not be."""
+        if self.loads is None or self.loads_as_of is None:
+            return None
+        return Taken(Histogram(self.loads, self.loads_source), self.loads_as_of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +127,7 @@ class Lighthouse:
         self,
         *,
         beacons: Beacons,
+        histograms: Histograms,
         mirror: Mirror,
         leases: Leases,
         tell: Callable[[str, bytes], None],
@@ -128,6 +136,7 @@ class Lighthouse:
     ) -> None:
         self._clock = clock
         self._beacons = beacons
+        self._histograms = histograms
         self._mirror = mirror
         self._leases = leases
         self._tell = tell
@@ -139,8 +148,6 @@ class Lighthouse:
         self._told: Beacon | None = None
         # Long ago: what another replica told, by its own clock, delays no news of ours.
         self._told_at = float("-inf")
-        self._loads: tuple[Mapping[int, int], datetime] | None = None
-        self._loads_at = float("-inf")
 
     async def step(self) -> bool:
         """Compute, tell if it is worth it, and keep what was told; return whether it told."""
@@ -161,7 +168,7 @@ class Lighthouse:
             self._kept_at = now
             # What was told may still be so: then it is true as of now.
             told = beacon if beacon.says_as(self._told) else self._told or beacon
-            await self._keep(told, beacon.as_of)
+            await self._keep(told)
         return news
 
     async def snapshot(self) -> Snapshot | None:
@@ -191,20 +198,9 @@ class Lighthouse:
         self._leads_until = now + _RENEW_EVERY
         return held
 
-    async def _keep(self, told: Beacon, now: datetime) -> None:
+    async def _keep(self, told: Beacon) -> None:
+        snapshot = _snapshot_of(told, await self._histograms.latest())
         try:
-            started = self._clock.monotonic()
-            if self._loads is None or started - self._loads_at >= _LOADS_EVERY:
-                self._loads, self._loads_at = (await self._mirror.loads(), now), started
-            snapshot = Snapshot(
-                state=told.state,
-                count=told.count,
-                as_of=told.as_of,
-                why=told.why,
-                opens_at=told.opens_at,
-                loads=self._loads[0],
-                loads_as_of=self._loads[1],
-            )
             await self._mirror.tell_snapshot(snapshot.model_dump_json().encode())
         except MirrorUnavailable:
             _log.debug("snapshot_not_kept")
@@ -218,6 +214,18 @@ def _told_of(beacon: Beacon) -> BeaconTold:
         why=beacon.why,
         opens_at=beacon.opens_at,
     )
+
+
+def _snapshot_of(told: Beacon, taken: Taken | None) -> Snapshot:
+    snapshot = Snapshot(**dict(_told_of(told)))
+    if taken is None:
+        return snapshot
+    loads = {
+        "loads": taken.histogram.loads,
+        "loads_as_of": taken.as_of,
+        "loads_source": taken.histogram.source,
+    }
+    return snapshot.model_copy(update=loads)
 
 
 def _beacon_of(snapshot: Snapshot | None) -> Beacon | None:

@@ -1,12 +1,12 @@
 """What operators see and do: the dashboard's numbers, the list, force-offline."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from availability.domain import Beacon, RosterRow, Status
 from availability.handlers.beacon import Beacons, Lighthouse, Numbers
+from availability.handlers.histograms import Histograms, Taken
 from availability.handlers.statuses import Statuses
 from availability.ports import Roster
 from common.log import get_logger
@@ -22,8 +22,7 @@ class Summary:
     numbers: Numbers
     beacon: Beacon
     mirror: MirrorState
-    loads: Mapping[int, int] | None
-    loads_as_of: datetime | None
+    loads: Taken | None
 
 
 class Operators:
@@ -37,6 +36,7 @@ class Operators:
         presence: Presence,
         beacons: Beacons,
         lighthouse: Lighthouse,
+        histograms: Histograms,
         state: Callable[[], MirrorState],
     ) -> None:
         self._roster = roster
@@ -44,15 +44,21 @@ class Operators:
         self._presence = presence
         self._beacons = beacons
         self._lighthouse = lighthouse
+        self._histograms = histograms
         self._state = state
 
     async def summary(self) -> Summary:
-        """Return the counts of now and the loads as one replica counted them last."""
+        """Return the counts of now, and the loads as one replica counted them last.
+
+        While nobody keeps those, as when Valkey is away, they are counted here.
+        """
         numbers = await self._beacons.now()
         beacon = self._beacons.closed() or numbers.lit
         snapshot = await self._lighthouse.snapshot()
-        loads, as_of = (None, None) if snapshot is None else (snapshot.loads, snapshot.loads_as_of)
-        return Summary(numbers, beacon, self._state(), loads, as_of)
+        loads = snapshot.taken() if snapshot is not None else None
+        if loads is None:
+            loads = await self._histograms.latest()
+        return Summary(numbers, beacon, self._state(), loads)
 
     async def roster(
         self, *, after: UUID | None, limit: int, online: bool | None

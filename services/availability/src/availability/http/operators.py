@@ -17,7 +17,7 @@ ROUTES = Routes(tag="control")
 async def read_summary(ctx: Context) -> SummaryView:
     """Return the dashboard's numbers."""
     summary = await ctx.app[OPERATORS].summary()
-    counts = summary.numbers.counts
+    counts, loads = summary.numbers.counts, summary.loads
     return SummaryView(
         online=counts.online,
         reachable=counts.reachable,
@@ -27,8 +27,9 @@ async def read_summary(ctx: Context) -> SummaryView:
         beacon=beacon_view(summary.beacon),
         source=counts.source,
         mirror=mirror_state(summary.mirror),
-        loads=None if summary.loads is None else dict(summary.loads),
-        loads_as_of=summary.loads_as_of,
+        loads=None if loads is None else dict(loads.histogram.loads),
+        loads_as_of=None if loads is None else loads.as_of,
+        loads_source=None if loads is None else loads.histogram.source,
     )
 
 

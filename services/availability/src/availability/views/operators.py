@@ -11,7 +11,10 @@ from availability.views.drift import MirrorStateView
 
 
 class SummaryView(View):
-    """The dashboard's numbers; `loads` counts online mitras by the slots they hold."""
+    """The dashboard's numbers; `loads` counts online mitras by the slots they hold.
+
+    Null while neither store answers.
+    """
 
     online: int
     reachable: int
@@ -25,6 +28,7 @@ class SummaryView(View):
     beacon: BeaconView
     loads: dict[int, int] | None
     loads_as_of: AwareDatetime | None
+    loads_source: Literal["mirror", "postgres"] | None
 
 
 class RosterView(View):
