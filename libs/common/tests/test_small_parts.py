@@ -72,6 +72,27 @@ def test_wrong_settings_are_named_without_their_values(
     assert "hunter2" not in said
 
 
+@pytest.mark.parametrize("ending", ["/3", "/?db=3", "/0?db=3"])
+def test_a_valkey_is_not_shared_by_its_databases(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ending: str
+) -> None:
+    """Two stacks parted by a database number would share one mirror: no start, and what to do."""
+    monkeypatch.setenv("VALKEY_URL", "valkey://me:hunter2@host:6379" + ending)
+    with pytest.raises(SystemExit):
+        load_settings(ServiceSettings)
+
+    said = capsys.readouterr().err
+    assert "VALKEY_URL" in said
+    assert "a Valkey of its own" in said
+    assert "hunter2" not in said
+
+
+@pytest.mark.parametrize("url", [None, "valkey://host", "valkey://host:6379/", "rediss://host/0"])
+def test_the_first_database_is_the_one_that_is_used(url: str | None) -> None:
+    """Named or not, and without a Valkey as well."""
+    assert ServiceSettings(valkey_url=url).valkey_url == url
+
+
 @pytest.fixture
 def lines(monkeypatch: pytest.MonkeyPatch) -> StringIO:
     """What a configured process writes."""

@@ -5,8 +5,9 @@ import socket
 import sys
 from collections.abc import Callable
 from typing import Annotated, Literal, TypeVar
+from urllib.parse import parse_qs, urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from common import baseline
@@ -48,6 +49,18 @@ class ServiceSettings(BaseSettings):
     allowed_origins: tuple[str, ...] = ()
     # For example {"read":{"per_second":50,"burst":100}}; what is left out keeps its default.
     rate_limits: RateLimits = RateLimits()
+
+    @field_validator("valkey_url")
+    @classmethod
+    def _is_first_database(cls, url: str | None) -> str | None:
+        # The mirror's keys lie in database 0 whatever is asked for: a cluster has no other.
+        parts = urlsplit(url or "")
+        if {parts.path.strip("/"), *parse_qs(parts.query).get("db", ())} - {"", "0"}:
+            raise ValueError(
+                "only database 0 is used, so two stacks on one server would share one mirror: "
+                "give each stack a Valkey of its own, and end its address with /0"
+            )
+        return url
 
 
 S = TypeVar("S", bound=ServiceSettings)
