@@ -7,6 +7,8 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
+from services.chat.tests.world import settings_for
 
 from chat import errors
 from chat.domain import extensions, payments, sessions, settling, steps
@@ -329,3 +331,10 @@ def test_who_may_read() -> None:
     assert not sessions.may_read(session, new_id())
     assert sessions.may_read(gone, session.customer_id)
     assert not sessions.may_read(gone, session.mitra_id)
+
+
+@pytest.mark.req("AV-05")
+def test_limits_must_fit() -> None:
+    """A heartbeat that outlasts the fresh limit would make every mirror deaf: no start."""
+    with pytest.raises(ValidationError, match="FRESH_LIMIT_SECONDS must be at least"):
+        settings_for(heartbeat_seconds=60)

@@ -7,6 +7,8 @@ from typing import Any, get_args
 from uuid import UUID
 
 import pytest
+from pydantic import ValidationError
+from services.pairing.tests.world import settings_for
 
 from pairing import domain, errors
 from pairing.domain import OfferState, RequestState, Standing
@@ -104,3 +106,10 @@ def test_every_error_has_its_own_code() -> None:
     classes = errors.PairingError.__subclasses__()
     assert len({one.code for one in classes}) == len(classes)
     assert all(one.__doc__ for one in classes)
+
+
+@pytest.mark.req("AV-05")
+def test_limits_must_fit() -> None:
+    """A heartbeat that outlasts the fresh limit would make every mirror deaf: no start."""
+    with pytest.raises(ValidationError, match="FRESH_LIMIT_SECONDS must be at least"):
+        settings_for(heartbeat_seconds=60)

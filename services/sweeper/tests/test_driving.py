@@ -285,8 +285,18 @@ def test_cadences_have_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
-def test_limits_must_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An auto-offline limit within reach of a late flush is refused at the start."""
-    monkeypatch.setenv("AUTO_OFFLINE_SECONDS", "50")
-    with pytest.raises(ValidationError, match="AUTO_OFFLINE_SECONDS"):
+@pytest.mark.parametrize(
+    ("name", "seconds", "told"),
+    [
+        ("AUTO_OFFLINE_SECONDS", "50", "AUTO_OFFLINE_SECONDS must exceed FRESH_LIMIT_SECONDS"),
+        ("HEARTBEAT_MIRROR_INTERVAL_SECONDS", "25", "FRESH_LIMIT_SECONDS must be at least"),
+        ("HEARTBEAT_SECONDS", "60", "FRESH_LIMIT_SECONDS must be at least"),
+    ],
+)
+def test_limits_must_fit(
+    monkeypatch: pytest.MonkeyPatch, name: str, seconds: str, told: str
+) -> None:
+    """Limits within reach of a late flush are refused at the start, with the rule they break."""
+    monkeypatch.setenv(name, seconds)
+    with pytest.raises(ValidationError, match=told):
         Settings()

@@ -1,36 +1,12 @@
 """What an operator may set; every field has a default that works."""
 
-from typing import Self
+from pydantic import Field
 
-from pydantic import Field, model_validator
-
-from common.settings import ServiceSettings
-
-# Between a beat's arrival and its row in Postgres: one late round trip and one busy moment.
-_SLACK_SECONDS = 5.0
+from mirror.settings import MirrorSettings
 
 
-class Settings(ServiceSettings):
+class Settings(MirrorSettings):
     """Settings of availability; all durations in seconds."""
 
     http_port: int = 9102
-    heartbeat_seconds: float = Field(default=20, gt=0, le=600)
-    fresh_limit_seconds: float = Field(default=45, gt=0, le=3600)
-    auto_offline_seconds: float = Field(default=75, gt=0, le=7200)
-    heartbeat_mirror_interval_seconds: float = Field(default=15, gt=0, le=600)
     tick_seconds: float = Field(default=5, gt=0, le=60)
-
-    @model_validator(mode="after")
-    def _limits_agree(self) -> Self:
-        flush = self.heartbeat_mirror_interval_seconds
-        if flush + self.heartbeat_seconds + _SLACK_SECONDS > self.fresh_limit_seconds:
-            raise ValueError(
-                "FRESH_LIMIT_SECONDS must be at least HEARTBEAT_SECONDS + "
-                "HEARTBEAT_MIRROR_INTERVAL_SECONDS + 5, or Postgres would call living mitras stale"
-            )
-        if self.auto_offline_seconds <= self.fresh_limit_seconds + flush:
-            raise ValueError(
-                "AUTO_OFFLINE_SECONDS must exceed FRESH_LIMIT_SECONDS + "
-                "HEARTBEAT_MIRROR_INTERVAL_SECONDS, or a late flush could cost someone her place"
-            )
-        return self

@@ -4,12 +4,12 @@ from typing import Annotated, Self
 
 from pydantic import AnyHttpUrl, Field, SecretStr, model_validator
 
-from common.settings import ServiceSettings
+from mirror.settings import MirrorSettings
 
 Seconds = Annotated[float, Field(gt=0, le=86400)]
 
 
-class Settings(ServiceSettings):
+class Settings(MirrorSettings):
     """How long each step may take, and who takes the money."""
 
     http_port: Annotated[int, Field(ge=0, le=65535)] = 9104
@@ -19,11 +19,8 @@ class Settings(ServiceSettings):
     payment_timeout_seconds: Seconds = 5
     payment_hold_seconds: Seconds = 120
     show_up_seconds: Seconds = 60
+    # A silence is longer than this plus HEARTBEAT_SECONDS.
     lost_seconds: Seconds = 30
-    # How often a mitra's app sends a beat: a silence is longer than this plus LOST_SECONDS.
-    heartbeat_seconds: Seconds = 20
-    fresh_limit_seconds: Seconds = 45
-    auto_offline_seconds: Seconds = 75
     warnings_seconds: str = "300,60,10"
     extension_answer_seconds: Seconds = 60
     expired_window_seconds: Seconds = 300

@@ -4,12 +4,12 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from common.settings import ServiceSettings
+from mirror.settings import MirrorSettings
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 
-class Settings(ServiceSettings):
+class Settings(MirrorSettings):
     """How wide and how fast the rings go, and how long everyone waits."""
 
     http_port: Annotated[int, Field(ge=0, le=65535)] = 9103
@@ -20,10 +20,6 @@ class Settings(ServiceSettings):
     offer_life_seconds: Seconds = 25
     request_wait_seconds: Seconds = 120
     tick_seconds: Seconds = 5
-    # An offer goes only to a mitra whose last heartbeat is younger than this.
-    fresh_limit_seconds: Seconds = 45
-    heartbeat_seconds: Seconds = 20
-    auto_offline_seconds: Seconds = 75
     # A beacon older than this is asked for anew: without NATS nobody tells it to us. One that is
     # found may be as old, and a look comes each second: so nobody sees one that is older than 10 s.
     beacon_seconds: Annotated[float, Field(gt=0, le=4)] = 4
