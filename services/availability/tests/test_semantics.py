@@ -131,13 +131,14 @@ def counted(name: str, **labels: str) -> float:
 
 async def read_everything(site: Site, free: UUID, full: UUID, gone: UUID) -> set[str]:
     """Ask every read there is, and compare with what is true; return who answered."""
-    beacon, mine, busy, off, roster, numbers = await asyncio.gather(
+    beacon, mine, busy, off, seen, roster, numbers = await asyncio.gather(
         soon(site.call("GET", "/api/customer/availability", role="customer")),
         *(soon(site.call("GET", "/api/mitra/status", user=one)) for one in (free, full, gone)),
+        soon(site.call("GET", f"/api/control/availability/mitras/{free}", role="operator")),
         soon(site.call("GET", "/api/control/availability/mitras", role="operator")),
         soon(site.call("GET", "/api/control/availability/summary", role="operator")),
     )
-    assert {answer[0] for answer in (beacon, mine, busy, off, roster, numbers)} == {200}
+    assert {answer[0] for answer in (beacon, mine, busy, off, seen, roster, numbers)} == {200}
     assert (beacon[1]["state"], beacon[1]["count"]) == ("available", 1)
     assert (mine[1]["reasons"], busy[1]["reasons"]) == ([], ["full"])
     assert off[1]["reasons"] == ["offline"]
@@ -149,7 +150,7 @@ async def read_everything(site: Site, free: UUID, full: UUID, gone: UUID) -> set
         str(gone): (False, False),
     }
     assert [numbers[1][key] for key in ("online", "reachable", "available", "busy")] == [2, 2, 1, 1]
-    return {numbers[1]["source"], mine[1]["source"]}
+    return {numbers[1]["source"], seen[1]["source"]}
 
 
 async def until_answered_by(site: Site, whom: set[str], free: UUID, full: UUID, gone: UUID) -> None:

@@ -98,6 +98,7 @@ def _inspection(ctx: Context, found: Inspected) -> InspectionView:
         **dict(status_view(ctx, explained.status)),
         as_of=now,
         facts=fact_views(explained.facts, reader="operator", now=now),
+        source=explained.status.source,
         mitra_id=known.mitra_id,
         display_name=known.display_name,
         went_online_at=known.went_online_at,

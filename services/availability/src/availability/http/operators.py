@@ -6,8 +6,7 @@ from availability import errors
 from availability.http.keys import CLOCK, OPERATORS
 from availability.http.mirror import mirror_state
 from availability.http.render import beacon_view, moment, status_view
-from availability.views.operators import RosterQuery, RosterView, SummaryView
-from availability.views.statuses import StatusView
+from availability.views.operators import ForcedOfflineView, RosterQuery, RosterView, SummaryView
 from common.web import Context, Page, Routes
 
 ROUTES = Routes(tag="control")
@@ -65,7 +64,7 @@ async def list_mitras(ctx: Context, query: RosterQuery) -> Page[RosterView]:
     roles={"operator"},
     raises=(errors.MitraUnknown,),
 )
-async def force_offline(ctx: Context, mitra_id: UUID) -> StatusView:
+async def force_offline(ctx: Context, mitra_id: UUID) -> ForcedOfflineView:
     """Take a mitra offline; she may go online again."""
     status = await ctx.app[OPERATORS].force_offline(mitra_id, operator_id=ctx.caller.user_id)
-    return status_view(ctx, status)
+    return ForcedOfflineView(**dict(status_view(ctx, status)), source=status.source)

@@ -32,7 +32,6 @@ def status_view(ctx: Context, status: Status) -> StatusView:
         capacity=status.capacity,
         last_heartbeat_at=moment(ctx.app[CLOCK].now(), status.beat_age),
         reasons=[*hindrances, *(["service_closed"] if closed else [])],
-        source=status.source,
     )
 
 

@@ -50,6 +50,7 @@ class MirrorView(MirrorStateView):
 class InspectionView(ExplainedView):
     """Why she gets requests or not, and whether the mirror has her right; `source` answered."""
 
+    source: Literal["mirror", "postgres"]
     mitra_id: UUID
     display_name: str | None
     went_online_at: AwareDatetime | None

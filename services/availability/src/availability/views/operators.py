@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from availability.views.base import View
 from availability.views.beacon import BeaconView
 from availability.views.drift import MirrorStateView
+from availability.views.statuses import StatusView
 
 
 class SummaryView(View):
@@ -29,6 +30,12 @@ class SummaryView(View):
     loads: dict[int, int] | None
     loads_as_of: AwareDatetime | None
     loads_source: Literal["mirror", "postgres"] | None
+
+
+class ForcedOfflineView(StatusView):
+    """A mitra's status after an operator ended it; `source` answered."""
+
+    source: Literal["mirror", "postgres"]
 
 
 class RosterView(View):

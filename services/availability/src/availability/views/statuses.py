@@ -19,7 +19,6 @@ class StatusView(View):
     capacity: int
     last_heartbeat_at: AwareDatetime | None
     reasons: list[Literal["offline", "deactivated", "stale", "full", "service_closed"]]
-    source: Literal["mirror", "postgres"]
 
 
 class HeartbeatView(View):
