@@ -277,7 +277,7 @@ async def test_users_do_not_pay_for_each_other(stage: Stage, client: Client) -> 
 
 
 async def test_readiness_is_about_this_replica(stage: Stage, client: Client) -> None:
-    """Red while starting, draining or locally broken; a shared outage shows elsewhere."""
+    """Red while starting or draining; a shared outage shows elsewhere."""
 
     async def away() -> str | None:
         return "connection refused"
@@ -286,18 +286,21 @@ async def test_readiness_is_about_this_replica(stage: Stage, client: Client) -> 
         raise RuntimeError
 
     stage.health.depend("postgres", away)
+    stage.health.depend("nats", broken)
     starting = await client.get("/readyz")
     stage.health.ready = True
     ready = await client.get("/readyz")
     status = await (await client.get("/statusz")).json()
     metrics = await (await client.get("/metrics")).text()
-    stage.health.watch_local("pool", broken)
-    wedged = await client.get("/readyz")
     stage.health.draining = True
+    leaving = await client.get("/readyz")
     alive = await client.get("/livez")
 
-    assert (starting.status, ready.status, wedged.status, alive.status) == (503, 200, 503, 200)
-    assert status["dependencies"]["postgres"] == {"up": False, "detail": "connection refused"}
+    assert (starting.status, ready.status, leaving.status, alive.status) == (503, 200, 503, 200)
+    assert status["dependencies"] == {
+        "postgres": {"up": False, "detail": "connection refused"},
+        "nats": {"up": False, "detail": "RuntimeError"},
+    }
     assert 'dependency_up{dependency="postgres",service="edge"} 0.0' in metrics
 
 

@@ -66,10 +66,6 @@ class Runner:
         """The tasks that outlived stop(): they swallow every cancellation."""
         return [task.get_name() for task in self._tasks] if self._stopped else []
 
-    async def until_stopping(self) -> None:
-        """Return when the process starts to stop."""
-        await self._stopping.wait()
-
     def spawn(
         self, name: str, loop: Callable[[], Awaitable[None]], *, patient: bool = False
     ) -> None:

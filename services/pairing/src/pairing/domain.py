@@ -244,11 +244,6 @@ class OfferRecord:
     settled_at: datetime | None
 
 
-def may_move(offer: OfferState, to: OfferState) -> bool:
-    """Say whether an offer may move so."""
-    return to in OFFER_MOVES[offer]
-
-
 def own_win(standing: Standing, mitra_id: UUID) -> bool:
     """Say whether this very offer already won the request for this mitra."""
     return (

@@ -92,10 +92,6 @@ DELETE FROM runs WHERE id IN (
     ORDER BY finished_at LIMIT $2::int
 );
 
--- recent_runs(row_limit) — for the status page
-SELECT sweep, shard, holder, fence, slot, count, skipped, took_ms, finished_at
-FROM runs ORDER BY finished_at DESC LIMIT $1::int;
-
 -- find_brake(sweep) — the stopped pass that waits for a confirmation
 SELECT mitra_ids, online, fresh, raised_at, confirmed_at, confirmed_by FROM brakes WHERE sweep = $1;
 

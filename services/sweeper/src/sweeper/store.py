@@ -116,11 +116,6 @@ class RunStore:
                 ),
             )
 
-    async def recent(self, limit: int) -> list[dict[str, Any]]:
-        """Return the last notable passes, newest first."""
-        async with self._db.connection() as connection:
-            return [dict(row) for row in await connection.fetch(QUERIES["recent_runs"], limit)]
-
     async def prune(self) -> int:
         """Delete what is past its keeping time, in bounded bites; returns how many rows."""
         pruned = 0

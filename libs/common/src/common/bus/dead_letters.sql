@@ -17,6 +17,3 @@ FROM dead_letters WHERE id = $1;
 
 -- replayed(id) — it was told again
 UPDATE dead_letters SET replayed_at = clock_timestamp() WHERE id = $1;
-
--- count_waiting() — how many nobody has replayed yet
-SELECT count(*) FROM dead_letters WHERE replayed_at IS NULL;

@@ -141,11 +141,6 @@ class Hub:
         encoded = frame if isinstance(frame, bytes) else frame.encode()
         return sum(connection.send(encoded) for connection in mine)
 
-    def send_many(self, user_ids: Iterable[UUID], frame: Frame | bytes) -> int:
-        """Tell several users the same; it is rendered once."""
-        encoded = frame if isinstance(frame, bytes) else frame.encode()
-        return sum(self.send(user_id, encoded) for user_id in user_ids)
-
     def connected(self, user_id: UUID) -> bool:
         """Tell whether the user has a connection to this replica."""
         return bool(self._registry.of_user(user_id))

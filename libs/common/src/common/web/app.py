@@ -143,7 +143,7 @@ def _add_operations(
         return web.json_response({"status": "alive"})
 
     async def readyz(_request: web.Request) -> web.StreamResponse:
-        trouble = await health.trouble()
+        trouble = health.trouble()
         if trouble is None:
             return web.json_response({"status": "ready"})
         refused = problems.ServiceUnavailable(f"not ready: {trouble}")
@@ -178,8 +178,8 @@ async def _status(service: str, health: Health) -> dict[str, Any]:
     states = await health.dependencies()
     return {
         "service": service,
-        "ready": await health.trouble() is None,
-        "trouble": await health.trouble(),
+        "ready": health.trouble() is None,
+        "trouble": health.trouble(),
         "draining": health.draining,
         **health.facts,
         "dependencies": {

@@ -1,7 +1,7 @@
 """Whether this replica lives, takes traffic, and sees what it depends on.
 
 A shared outage (Postgres away) never makes a replica unready: all would leave at once. It shows in
-`/statusz` and in `dependency_up`; only starting, draining and local faults do.
+`/statusz` and in `dependency_up`; only starting and draining do.
 """
 
 import asyncio
@@ -32,17 +32,12 @@ class Health:
         self.draining = False
         self.facts: dict[str, str | int] = {}
         self._dependencies: dict[str, Probe] = {}
-        self._local: dict[str, Probe] = {}
         self._seen: dict[str, DependencyState] = {}
         self._seen_at = float("-inf")
 
     def depend(self, name: str, probe: Probe) -> None:
         """Watch something shared; the probe returns None, or what is wrong."""
         self._dependencies[name] = probe
-
-    def watch_local(self, name: str, probe: Probe) -> None:
-        """Watch something of this process only: its fault makes the replica unready."""
-        self._local[name] = probe
 
     async def dependencies(self) -> dict[str, DependencyState]:
         """Return what the probes say, at most a second old."""
@@ -51,15 +46,11 @@ class Health:
             self._seen_at = time.monotonic()
         return self._seen
 
-    async def trouble(self) -> str | None:
+    def trouble(self) -> str | None:
         """Return why this replica should get no traffic, or None."""
         if self.draining:
             return "draining"
-        if not self.ready:
-            return "starting"
-        faults = await _ask_all(self._local)
-        found = (f"{name}: {state.detail}" for name, state in faults.items() if not state.up)
-        return next(found, None)
+        return None if self.ready else "starting"
 
 
 async def _ask_all(probes: dict[str, Probe]) -> dict[str, DependencyState]:

@@ -52,5 +52,5 @@ async def expose(service: str, health: Health) -> web.Response:
     """Answer a scrape; asks the dependencies first, so that the gauges are true now."""
     for name, state in (await health.dependencies()).items():
         DEPENDENCY_UP.labels(service, name).set(state.up)
-    READY.labels(service).set(await health.trouble() is None)
+    READY.labels(service).set(health.trouble() is None)
     return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

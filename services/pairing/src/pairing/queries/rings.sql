@@ -107,9 +107,6 @@ SELECT extract(epoch FROM least(
     (SELECT min(expires_at) FROM offers WHERE state = 'open')
 ) - clock_timestamp())::float8;
 
--- counts(fresh_ms) — reachable and available mitras, for the beacon
-SELECT online, reachable, available FROM availability.counts_v1($1);
-
 -- prune_offers(days, limit) — settled offers of settled requests that are old enough
 DELETE FROM offers WHERE id IN (
     SELECT o.id FROM offers o JOIN requests r ON r.id = o.request_id
