@@ -32,8 +32,11 @@ async def test_the_numbers_are_live(desk: OpenDesk, mitras: Mitras) -> None:
     await mitras.arrive("Citra")
 
     await until(both)
-    await eventually(page.page.locator("#beacon .beacon-says"), "ready")
+    beacon = page.page.locator("#beacon .beacon-says")
+    await eventually(beacon, "2 mitras are ready")
     await eventually(page.page.locator("#numbers .stamp"), "ago · from the mirror")
+    await page.page.get_by_role("button", name="Bahasa Indonesia").click()
+    await eventually(beacon, "2 mitra siap")
 
 
 @pytest.mark.req("AV-07", "AV-12")

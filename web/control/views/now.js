@@ -12,7 +12,7 @@ let summary = null;
 let problem = null;
 
 function beaconCard() {
-  const { state, available, why, opens_at: opensAt } = summary.beacon;
+  const { state, count, why, opens_at: opensAt } = summary.beacon;
   const small = state === "disabled" && opensAt
     ? age(opensAt, "beacon.opens", true)
     : el("span", {}, t(`beacon.${state}.note`, { why: why ? t(`hours.why.${why}`) : "" }));
@@ -20,7 +20,7 @@ function beaconCard() {
     el("span", { class: "lamp", "data-state": state, "aria-hidden": "true" }),
     el("div", {},
       el("h3", { class: "eyebrow" }, t("beacon.title")),
-      el("p", { class: "beacon-says", role: "status" }, t(`beacon.${state}`, { n: available })),
+      el("p", { class: "beacon-says", role: "status" }, t(`beacon.${state}`, { n: count })),
       el("p", { class: "soft small" }, small)),
     el("p", { class: "soft small stamp" }, age(summary.as_of, "time.counted")),
   ];
