@@ -74,9 +74,10 @@ class FakeBrakes:
         return self.kept
 
     async def put(self, sweep: str, picture: Picture) -> None:
-        """Raise the brake; a confirmation survives."""
-        ids = frozenset(one.mitra_id for one in picture.stale)
-        self.kept = Brake(mitra_ids=ids, confirmed=self.kept is not None and self.kept.confirmed)
+        """Raise the brake; one that an operator confirmed stays as it is."""
+        if self.kept is None or not self.kept.confirmed:
+            ids = frozenset(one.mitra_id for one in picture.stale)
+            self.kept = Brake(mitra_ids=ids, confirmed=False)
 
     def confirm(self) -> None:
         """Say as an operator that they are gone."""

@@ -1,7 +1,6 @@
 """Promises of the sweeper's own tables."""
 
 import json
-from uuid import UUID
 
 import pytest
 from services.sweeper.tests.fakes import turn
@@ -13,8 +12,8 @@ from common.clock import SystemClock
 from common.db import Database
 from common.outbox import Outbox
 from common.runner import Runner
-from sweeper.domain import AUTO_OFFLINE, Brake, Picture, Shard, Stale, Swept
-from sweeper.store import QUERIES, BrakeStore, LeaseStore, RunStore
+from sweeper.domain import Shard, Swept
+from sweeper.store import QUERIES, LeaseStore, RunStore
 
 
 async def run_store(db: Database, runner: Runner, *, keep_seconds: float = 60) -> RunStore:
@@ -61,25 +60,6 @@ async def test_old_runs_go(db: Database) -> None:
 
     assert pruned == 1
     assert [row["count"] for row in left] == [2]
-
-
-@pytest.mark.req("SW-01")
-async def test_a_brake_waits_for_its_confirmation(db: Database) -> None:
-    """A stopped pass is remembered, confirmed once, and forgotten."""
-    brakes = BrakeStore(db)
-    stale = (Stale(UUID(int=1), status_version=1, seen_at_ms=1),)
-    nothing = await brakes.confirm(AUTO_OFFLINE, by="someone")
-    await brakes.put(AUTO_OFFLINE, Picture(stale=stale, candidates=1, online=2, fresh=1))
-    before = await brakes.find(AUTO_OFFLINE)
-    confirmed = await brakes.confirm(AUTO_OFFLINE, by="someone")
-    after = await brakes.find(AUTO_OFFLINE)
-    await brakes.release(AUTO_OFFLINE)
-
-    assert nothing is None
-    assert confirmed == 1
-    assert before == Brake(mitra_ids=frozenset({UUID(int=1)}), confirmed=False)
-    assert after == Brake(mitra_ids=frozenset({UUID(int=1)}), confirmed=True)
-    assert await brakes.find(AUTO_OFFLINE) is None
 
 
 async def test_the_leases_can_be_looked_at(db: Database) -> None:

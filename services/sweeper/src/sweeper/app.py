@@ -23,6 +23,7 @@ from mirror import Limits, MirrorKit, open_mirror
 from sweeper import jobs
 from sweeper.domain import (
     AUTO_OFFLINE,
+    BRAKE_CADENCES,
     HEARTBEAT_FLUSH,
     OWNERS,
     RESEED,
@@ -120,7 +121,7 @@ def sweeps_of(
         AUTO_OFFLINE: AutoOffline(
             presence=MirrorPresence(kit.mirror),
             owners=owners,
-            brakes=BrakeStore(db),
+            brakes=brakes_of(settings, db),
             meter=meter,
             batch=settings.settle_batch,
         ),
@@ -137,6 +138,12 @@ def sweeps_of(
     }
 
 
+def brakes_of(settings: Settings, db: Database) -> BrakeStore:
+    """Stopped passes, void after two cadences of the sweep."""
+    cadence = settings.mitra_auto_offline_sweep_seconds
+    return BrakeStore(db, valid_seconds=BRAKE_CADENCES * cadence)
+
+
 def contract() -> Contract:
     """Describe what others may rely on."""
     return Contract(service=SERVICE, title="Temani sweeper", events=(SweepFinished,))
@@ -146,7 +153,7 @@ async def confirm_brake(settings: Settings, arguments: argparse.Namespace) -> in
     """Say as an operator that the mitras of a stopped auto-offline pass are really gone."""
     db = await Database.connect(settings.database_url, name=SERVICE, min_size=1, max_size=1)
     try:
-        found = await BrakeStore(db).confirm(AUTO_OFFLINE, by=arguments.by)
+        found = await brakes_of(settings, db).confirm(AUTO_OFFLINE, by=arguments.by)
     finally:
         await db.close()
     if found is None:

@@ -15,6 +15,8 @@ OWNERS = ("auth", "availability", "pairing", "chat")
 
 BRAKE_MINIMUM = 5
 BRAKE_SHARE = 10  # percent of the online mitras
+# How many cadences long a stopped pass or its confirmation counts: the next one may be late.
+BRAKE_CADENCES = 2
 
 T = TypeVar("T")
 

@@ -50,11 +50,11 @@ class Brakes(Protocol):
     """Stopped auto-offline passes."""
 
     async def find(self, sweep: str) -> Brake | None:
-        """Return the pass that was stopped and waits for a confirmation."""
+        """Return the pass that was stopped and waits for a confirmation; None for a void one."""
         ...
 
     async def put(self, sweep: str, picture: Picture) -> None:
-        """Remember whom a stopped pass would have hit."""
+        """Remember whom a stopped pass would have hit; what is confirmed stays as it is."""
         ...
 
     async def release(self, sweep: str) -> None:

@@ -92,21 +92,26 @@ DELETE FROM runs WHERE id IN (
     ORDER BY finished_at LIMIT $2::int
 );
 
--- find_brake(sweep) — the stopped pass that waits for a confirmation
-SELECT mitra_ids, online, fresh, raised_at, confirmed_at, confirmed_by FROM brakes WHERE sweep = $1;
+-- find_brake(sweep) — the stopped pass that waits for a confirmation; a void one is none
+SELECT mitra_ids, is_recent(confirmed_at, valid_seconds) AS confirmed FROM brakes
+WHERE sweep = $1 AND is_recent(greatest(raised_at, confirmed_at), valid_seconds);
 
--- raise_brake(sweep, mitra_ids, online, fresh) — remember whom the stopped pass would have hit
-INSERT INTO brakes (sweep, mitra_ids, online, fresh)
-VALUES ($1, $2::uuid[], $3, $4)
+-- raise_brake(sweep, mitra_ids, online, fresh, valid_seconds) — remember whom the stopped pass would have hit
+-- Whoever confirmed it meanwhile meant those named then: they stay named, and nobody is added.
+INSERT INTO brakes (sweep, mitra_ids, online, fresh, valid_seconds)
+VALUES ($1, $2::uuid[], $3, $4, $5)
 ON CONFLICT (sweep) DO UPDATE
-SET mitra_ids = excluded.mitra_ids, online = excluded.online, fresh = excluded.fresh;
+SET mitra_ids = excluded.mitra_ids, online = excluded.online, fresh = excluded.fresh,
+    valid_seconds = excluded.valid_seconds, raised_at = clock_timestamp(),
+    confirmed_at = NULL, confirmed_by = NULL
+WHERE NOT is_recent(brakes.confirmed_at, brakes.valid_seconds);
 
 -- release_brake(sweep) — the danger is over or was dealt with
 DELETE FROM brakes WHERE sweep = $1;
 
 -- confirm_brake(sweep, confirmed_by) — an operator says: they are really gone
 UPDATE brakes SET confirmed_at = clock_timestamp(), confirmed_by = $2
-WHERE sweep = $1 AND confirmed_at IS NULL
+WHERE sweep = $1 AND confirmed_at IS NULL AND is_recent(raised_at, valid_seconds)
 RETURNING cardinality(mitra_ids) AS candidates;
 
 -- due_of_auth(row_limit) — what auth says is due

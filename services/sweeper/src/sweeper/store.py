@@ -132,28 +132,26 @@ class RunStore:
 
 
 class BrakeStore:
-    """Stopped auto-offline passes."""
+    """Stopped auto-offline passes; each is void after a while, on the database's clock."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, *, valid_seconds: float) -> None:
         self._db = db
+        self._valid_seconds = valid_seconds
 
     async def find(self, sweep: str) -> Brake | None:
-        """Return the pass that was stopped and waits for a confirmation."""
+        """Return the pass that was stopped and waits for a confirmation; None for a void one."""
         async with self._db.connection() as connection:
             row = await connection.fetchrow(QUERIES["find_brake"], sweep)
         if row is None:
             return None
-        return Brake(
-            mitra_ids=frozenset(row["mitra_ids"]), confirmed=row["confirmed_at"] is not None
-        )
+        return Brake(mitra_ids=frozenset(row["mitra_ids"]), confirmed=row["confirmed"])
 
     async def put(self, sweep: str, picture: Picture) -> None:
-        """Remember whom a stopped pass would have hit."""
+        """Remember whom a stopped pass would have hit; what is confirmed stays as it is."""
         ids = [one.mitra_id for one in picture.stale]
+        seen = (picture.online, picture.fresh)
         async with self._db.connection() as connection:
-            await connection.execute(
-                QUERIES["raise_brake"], sweep, ids, picture.online, picture.fresh
-            )
+            await connection.execute(QUERIES["raise_brake"], sweep, ids, *seen, self._valid_seconds)
 
     async def release(self, sweep: str) -> None:
         """Forget it: the danger is over or was dealt with."""
