@@ -53,6 +53,8 @@ PUBLISHED: dict[str, set[str]] = {
     "chat.session_of_request_v1": {"pairing"},
     "chat.request_ended_v1": {"pairing"},
     "chat.due_v1": {"sweeper"},
+    "sweeper.brake_v1": {"availability"},
+    "sweeper.confirm_brake_v1": {"availability"},
 }
 
 

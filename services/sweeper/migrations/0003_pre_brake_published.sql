@@ -1,0 +1,48 @@
+-- Operators may see a brake and confirm it: the very one they saw, told apart by its id.
+
+ALTER TABLE brakes
+    ADD COLUMN brake_id uuid NOT NULL DEFAULT uuidv7(),
+    ADD COLUMN since timestamptz NOT NULL DEFAULT clock_timestamp();
+
+COMMENT ON COLUMN brakes.brake_id IS
+    'Another one as soon as a mitra is named who was not; whoever confirms it has seen them all.';
+COMMENT ON COLUMN brakes.since IS 'When it was raised first; raised_at is renewed by each pass.';
+
+-- brake_v1: the auto-offline pass that is stopped now, if one is; void ones are not shown. While
+-- at least half of the online mitras are heard the next pass goes on by itself, else an operator
+-- is needed.
+CREATE FUNCTION brake_v1()
+RETURNS TABLE (brake_id uuid, mitra_ids uuid[], mitras int, online int, fresh int,
+               needs_operator boolean, since timestamptz, raised_at timestamptz,
+               confirmed_at timestamptz, confirmed_by text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = sweeper, pg_temp AS $$
+BEGIN
+    RETURN QUERY
+    SELECT b.brake_id, b.mitra_ids, cardinality(b.mitra_ids), b.online, b.fresh,
+           b.confirmed_at IS NULL AND b.fresh * 2 < b.online, b.since, b.raised_at,
+           b.confirmed_at, b.confirmed_by
+    FROM sweeper.brakes AS b
+    WHERE b.sweep = 'auto_offline'
+      AND is_recent(greatest(b.raised_at, b.confirmed_at), b.valid_seconds);
+END $$;
+
+-- confirm_brake_v1: an operator says of the pass that she saw: they are really gone. `confirmed`,
+-- also when it was before; `another` when others were named meanwhile; no row when nothing waits.
+CREATE FUNCTION confirm_brake_v1(p_brake uuid, p_by uuid)
+RETURNS TABLE (outcome text, mitras int)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = sweeper, pg_temp AS $$
+BEGIN
+    UPDATE sweeper.brakes AS b
+    SET confirmed_at = clock_timestamp(), confirmed_by = p_by::text
+    WHERE b.sweep = 'auto_offline' AND b.brake_id = p_brake AND b.confirmed_at IS NULL
+      AND is_recent(b.raised_at, b.valid_seconds);
+    RETURN QUERY
+    SELECT CASE WHEN s.brake_id = p_brake AND s.confirmed_at IS NOT NULL THEN 'confirmed'
+                ELSE 'another' END, s.mitras
+    FROM sweeper.brake_v1() AS s;
+END $$;
+
+REVOKE ALL ON FUNCTION brake_v1() FROM PUBLIC;
+REVOKE ALL ON FUNCTION confirm_brake_v1(uuid, uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION brake_v1() TO availability;
+GRANT EXECUTE ON FUNCTION confirm_brake_v1(uuid, uuid) TO availability;
