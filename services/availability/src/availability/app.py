@@ -10,6 +10,7 @@ from availability import events, http, inbound, store, subscriptions
 from availability.domain import Patience
 from availability.handlers import (
     Beacons,
+    Brakes,
     Drift,
     DriftLog,
     Histograms,
@@ -71,6 +72,7 @@ class Inside:
     operators: Operators
     insight: Insight
     drift: Drift
+    brakes: Brakes
     reseeds: Reseeds
     service: ServiceDesk
     upkeep: Upkeep
@@ -106,6 +108,7 @@ async def build(settings: Settings, runner: Runner) -> web.Application:
         upkeep=inside.upkeep,
         debts=inside.writer,
         drift=inside.drift,
+        brakes=inside.brakes,
         statuses=inside.statuses,
         tick_seconds=settings.tick_seconds,
     )
@@ -183,6 +186,7 @@ def _wire(
         clock=clock,
         holder=holder,
     )
+    brakes = Brakes(store.Brakes(outside.db))
     drift_log = DriftLog(book=kit.drift, clock=clock)
     return Inside(
         statuses=statuses,
@@ -197,6 +201,7 @@ def _wire(
             lighthouse=lighthouse,
             histograms=histograms,
             state=kit.state,
+            brake=brakes.seen,
         ),
         insight=Insight(
             store=store.Insight(outside.db, bulkhead=kit.bulkhead),
@@ -207,6 +212,7 @@ def _wire(
             fresh_limit=timedelta(seconds=settings.fresh_limit_seconds),
             clock=clock,
         ),
+        brakes=brakes,
         drift=Drift(store=store.Drift(outside.db), state=kit.state),
         reseeds=Reseeds(
             seeder=kit.seeder, store=store.Reseeds(outside.db), drift=drift_log, runner=runner
@@ -243,6 +249,7 @@ def _serve(settings: Settings, outside: Outside, inside: Inside) -> web.Applicat
     app[http.SERVICE] = inside.service
     app[http.OPERATORS] = inside.operators
     app[http.INSIGHT] = inside.insight
+    app[http.BRAKES] = inside.brakes
     app[http.DRIFT] = inside.drift
     app[http.RESEEDS] = inside.reseeds
     app[http.CLOCK] = outside.clock

@@ -43,6 +43,18 @@ class ReseedUnknown(AvailabilityError):
     code: ClassVar[str] = "reseed_unknown"
 
 
+class NoBrake(AvailabilityError):
+    """No stopped pass waits for a confirmation: it went on, or too much time has passed."""
+
+    code: ClassVar[str] = "no_brake"
+
+
+class BrakeChanged(AvailabilityError):
+    """The stopped pass names other mitras by now; look again before you confirm it."""
+
+    code: ClassVar[str] = "brake_changed"
+
+
 class FencePassed(AvailabilityError):
     """Somebody with a newer lease has commanded already: this command came too late."""
 

@@ -1,6 +1,6 @@
 """What availability does without being asked."""
 
-from availability.handlers import Drift, Lighthouse, ServiceDesk, Statuses, Upkeep
+from availability.handlers import Brakes, Drift, Lighthouse, ServiceDesk, Statuses, Upkeep
 from availability.ports import Debts
 from common.runner import Pulse, Runner
 
@@ -20,6 +20,7 @@ class Jobs:
         upkeep: Upkeep,
         debts: Debts,
         drift: Drift,
+        brakes: Brakes,
         statuses: Statuses,
         tick_seconds: float,
     ) -> None:
@@ -28,6 +29,7 @@ class Jobs:
         self._upkeep = upkeep
         self._debts = debts
         self._drift = drift
+        self._brakes = brakes
         self._statuses = statuses
         self._tick_seconds = tick_seconds
 
@@ -38,6 +40,7 @@ class Jobs:
         runner.every("mirror_reconcile", _SECOND, self._upkeep.reconcile)
         runner.every("mirror_debts", _SECOND, self._debts.settle_debts)
         runner.every("service_plan", _SECOND, self._service.follow)
+        runner.every("brake", _SECOND, self._brakes.look)
         runner.every("due", self._tick_seconds, self._statuses.settle_due)
         runner.every("drift_pruning", _PRUNE_SECONDS, self._drift.prune)
         return runner.every("beacon", _SECOND, self._lighthouse.step)

@@ -16,6 +16,7 @@ from availability.domain import (
     Stale,
     Status,
 )
+from availability.domain.brake import Brake
 from availability.domain.drift import Drifted, Looks, Reseed
 from availability.domain.facts import Known
 from availability.domain.online_time import OnlineTime, Window
@@ -157,6 +158,18 @@ class ReseedStore(Protocol):
 
     async def get(self, reseed_id: UUID) -> Reseed:
         """Return what became of one; raises ReseedUnknown."""
+        ...
+
+
+class BrakeStore(Protocol):
+    """The sweeper's stopped pass; each raises Unavailable while nobody can be asked."""
+
+    async def now(self) -> Brake | None:
+        """Return the pass that is stopped now."""
+        ...
+
+    async def confirm(self, brake_id: UUID, *, by: UUID) -> int:
+        """Let this pass go on; returns how many it takes. Raises NoBrake, BrakeChanged."""
         ...
 
 

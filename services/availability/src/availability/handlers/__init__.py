@@ -1,6 +1,7 @@
 """One method a command or an event: load, decide, save, announce."""
 
 from availability.handlers.beacon import Beacons, Lighthouse
+from availability.handlers.brakes import Brakes
 from availability.handlers.drift import Drift, DriftLog
 from availability.handlers.histograms import Histograms
 from availability.handlers.insight import Insight
@@ -13,6 +14,7 @@ from availability.handlers.upkeep import Upkeep
 
 __all__ = [
     "Beacons",
+    "Brakes",
     "Drift",
     "DriftLog",
     "Histograms",

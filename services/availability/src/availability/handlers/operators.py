@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from availability.domain import Beacon, RosterRow, Status
+from availability.domain.brake import Brake
 from availability.handlers.beacon import Beacons, Lighthouse, Numbers
 from availability.handlers.histograms import Histograms, Taken
 from availability.handlers.statuses import Statuses
@@ -22,6 +23,7 @@ class Summary:
     numbers: Numbers
     beacon: Beacon
     mirror: MirrorState
+    brake: Brake | None
     loads: Taken | None
 
 
@@ -38,6 +40,7 @@ class Operators:
         lighthouse: Lighthouse,
         histograms: Histograms,
         state: Callable[[], MirrorState],
+        brake: Callable[[], Brake | None],
     ) -> None:
         self._roster = roster
         self._statuses = statuses
@@ -46,6 +49,7 @@ class Operators:
         self._lighthouse = lighthouse
         self._histograms = histograms
         self._state = state
+        self._brake = brake
 
     async def summary(self) -> Summary:
         """Return the counts of now, and the loads as one replica counted them last.
@@ -58,7 +62,7 @@ class Operators:
         loads = snapshot.taken() if snapshot is not None else None
         if loads is None:
             loads = await self._histograms.latest()
-        return Summary(numbers, beacon, self._state(), loads)
+        return Summary(numbers, beacon, self._state(), self._brake(), loads)
 
     async def roster(
         self, *, after: UUID | None, limit: int, online: bool | None

@@ -3,9 +3,11 @@
 from typing import Final
 
 from availability.http.beacon import ROUTES as BEACON_ROUTES
+from availability.http.brake import ROUTES as BRAKE_ROUTES
 from availability.http.insight import ROUTES as INSIGHT_ROUTES
 from availability.http.keys import (
     BEACONS,
+    BRAKES,
     CLOCK,
     DRIFT,
     FRESH_LIMIT,
@@ -26,6 +28,7 @@ ROUTES: Final = (
     STATUS_ROUTES,
     BEACON_ROUTES,
     OPERATOR_ROUTES,
+    BRAKE_ROUTES,
     SERVICE_ROUTES,
     INSIGHT_ROUTES,
     MIRROR_ROUTES,
@@ -33,6 +36,7 @@ ROUTES: Final = (
 
 __all__ = [
     "BEACONS",
+    "BRAKES",
     "CLOCK",
     "DRIFT",
     "FRESH_LIMIT",

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from availability.handlers import (
     Beacons,
+    Brakes,
     Drift,
     Insight,
     Operators,
@@ -17,6 +18,7 @@ from common.clock import Clock
 
 STATUSES = web.AppKey("statuses", Statuses)
 BEACONS = web.AppKey("beacons", Beacons)
+BRAKES = web.AppKey("brakes", Brakes)
 SERVICE = web.AppKey("service", ServiceDesk)
 OPERATORS = web.AppKey("operators", Operators)
 INSIGHT = web.AppKey("insight", Insight)

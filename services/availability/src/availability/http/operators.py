@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from availability import errors
+from availability.http.brake import brake_view
 from availability.http.keys import CLOCK, OPERATORS
 from availability.http.mirror import mirror_state
 from availability.http.render import beacon_view, moment, status_view
@@ -26,6 +27,7 @@ async def read_summary(ctx: Context) -> SummaryView:
         beacon=beacon_view(summary.beacon),
         source=counts.source,
         mirror=mirror_state(summary.mirror),
+        brake=brake_view(summary.brake),
         loads=None if loads is None else dict(loads.histogram.loads),
         loads_as_of=None if loads is None else loads.as_of,
         loads_source=None if loads is None else loads.histogram.source,

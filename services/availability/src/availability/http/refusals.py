@@ -8,6 +8,8 @@ STATUS: Final[dict[type[Exception], int]] = {
     errors.MitraInactive: 403,
     errors.MitraUnknown: 404,
     errors.ReseedUnknown: 404,
+    errors.NoBrake: 404,
+    errors.BrakeChanged: 409,
     errors.WindowEmpty: 422,
     errors.WindowTooLong: 422,
     errors.TimeZoneUnknown: 422,

@@ -1,5 +1,6 @@
 """Availability's rows in Postgres, a class a noun."""
 
+from availability.store.brakes import Brakes
 from availability.store.drift import Drift, Reseeds
 from availability.store.insight import Insight
 from availability.store.leases import Leases
@@ -11,6 +12,7 @@ from availability.store.statuses import Statuses
 
 __all__ = [
     "QUERIES",
+    "Brakes",
     "Drift",
     "Insight",
     "Leases",

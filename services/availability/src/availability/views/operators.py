@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from availability.views.base import View
 from availability.views.beacon import BeaconView
+from availability.views.brake import BrakeView
 from availability.views.drift import MirrorStateView
 from availability.views.statuses import StatusView
 
@@ -25,6 +26,8 @@ class SummaryView(View):
     source: Literal["mirror", "postgres"]
     # In any state but `ok` Postgres answers: worth a banner.
     mirror: MirrorStateView
+    # A stopped pass of auto-offline, as it was seen a second ago at most: worth another banner.
+    brake: BrakeView | None
     # What customers see of it.
     beacon: BeaconView
     loads: dict[int, int] | None
