@@ -23,6 +23,7 @@ class Mitras:
     operator: Person
     doors: contextlib.AsyncExitStack
     online: list[Person] = field(default_factory=list)
+    silent: list[Person] = field(default_factory=list)
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -56,6 +57,6 @@ class Mitras:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(_BEAT_SECONDS)
-            for person in tuple(self.online):
+            for person in (one for one in tuple(self.online) if one not in self.silent):
                 with contextlib.suppress(*_UNHEARD):
                     await person.call("POST", "/api/mitra/status/heartbeat")

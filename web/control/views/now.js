@@ -5,6 +5,7 @@ import { become, byId, drawn, el } from "../app/dom.js";
 import { Poll } from "../app/poll.js";
 import { showProblem } from "../app/problems.js";
 import { number, onLanguage, t } from "../app/words.js";
+import { showBrake } from "./brake.js";
 
 const OLD_AFTER_MS = 12_000; // the services promise numbers of at most 10 s
 
@@ -77,6 +78,7 @@ function draw() {
   showProblem(byId("now").querySelector(".problem"), problem, () => poll.now());
   if (!summary) return;
   banner();
+  showBrake(summary.brake);
   become(byId("beacon"), ...beaconCard());
   become(byId("numbers"), ...numbersCard());
   become(byId("loads"), ...loadsCard());
@@ -97,6 +99,7 @@ export const now = {
   stop() {
     poll.stop();
     summary = problem = null;
+    showBrake(null);
     for (const id of ["banner", "beacon", "numbers", "loads"]) byId(id).replaceChildren();
   },
 };
