@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 
 from temani import state
-from temani.commands import bus, data, logs, mirror, output, project, tokens, up, watch
+from temani.commands import bus, data, logs, mirror, output, project, sweep, tokens, up, watch
 
-_COMMANDS = (up, watch, logs, data, tokens, bus, mirror, project)
+_COMMANDS = (up, watch, logs, data, tokens, bus, mirror, sweep, project)
 
 
 def build_parser() -> argparse.ArgumentParser:

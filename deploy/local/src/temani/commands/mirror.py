@@ -2,8 +2,7 @@
 
 import argparse
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +20,8 @@ from mirror.truth import Truth
 from mirror.values import Limits, MirrorRow
 from temani import elsewhere, running
 from temani.commands import output
-from temani.seeding import call, operator_token
+from temani.commands.control import as_operator
+from temani.seeding import call
 
 _BASE = "/api/control/availability"
 _LOOK_SECONDS = 0.5
@@ -125,7 +125,7 @@ async def _diff(stack: running.Running) -> tuple[int, list[Drift]]:
 
 
 async def _drift(stack: running.Running, limit: int) -> Json:
-    async with _operator(stack) as http:
+    async with as_operator(stack) as http:
         _, report = await call(http, "GET", f"{_BASE}/drift?limit={limit}", None, accept={200})
     return report
 
@@ -161,7 +161,7 @@ def _text(value: object) -> str:
 
 
 async def _reseed(stack: running.Running, *, wait: float) -> Json:
-    async with _operator(stack) as http:
+    async with as_operator(stack) as http:
         _, ordered = await call(http, "POST", f"{_BASE}/reseed", None, accept={202})
         if wait <= 0:
             return ordered
@@ -203,20 +203,6 @@ def _outcome(done: Json) -> str:
     if done["state"] == "failed":
         return f"failed: {done['error']}. {done['advice']}"
     return f"a reseed was ordered ({done['reseed_id']})"
-
-
-@contextlib.asynccontextmanager
-async def _operator(stack: running.Running) -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(base_url=stack.addresses.gateway_url) as http:
-        try:
-            keys = stack.keys
-            token = await operator_token(http, keys.operator_email, keys.operator_password)
-            http.headers["Authorization"] = f"Bearer {token}"
-            yield http
-        except aiohttp.ClientConnectionError as error:
-            raise output.Failed(
-                f"the gateway does not answer ({error}); `temani status` shows what runs"
-            ) from None
 
 
 def _limit(text: str) -> int:
