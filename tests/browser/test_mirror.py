@@ -1,9 +1,11 @@
 """The mirror's drift as operators see it, and rebuilding it."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 import valkey.asyncio
+from playwright.async_api import Route
 from tests.browser.desk import Desk, eventually
 from tests.browser.mitras import Mitras
 from tests.e2e.stack import Stack
@@ -41,3 +43,37 @@ async def test_the_mirror_is_rebuilt_on_demand(desk: OpenDesk) -> None:
     await page.button("Rebuild").click()
 
     await eventually(page.page.locator("#mirror .progress"), "The mirror is rebuilt:", within=60)
+
+
+async def answered(desk: Desk, path: str, change: Callable[[dict[str, Any]], object]) -> None:
+    """Let the page be answered as the service would if its mirror were otherwise."""
+
+    async def answer(route: Route) -> None:
+        response = await route.fetch()
+        body = await response.json()
+        if response.ok:
+            change(body)
+        await route.fulfill(response=response, json=body)
+
+    await desk.page.route(f"**/api/control/availability/{path}", answer)
+
+
+async def test_what_helps_is_told_in_both_languages(desk: OpenDesk) -> None:
+    """A deaf mirror has two causes; that Valkey may evict it is told beside."""
+
+    def deaf(body: dict[str, Any]) -> None:
+        body["mirror"].update(state="deaf", advice="raw", advice_codes=["deaf", "eviction"])
+
+    page = await desk()
+    for path in ("summary", "drift?*"):
+        await answered(page, path, deaf)
+    await page.enter()
+    banner, advice = page.page.locator("#banner"), page.page.locator("#mirror .todo")
+
+    await eventually(banner, "Either they have lost their connection, or")
+    await eventually(advice.first, "With many, see whether Valkey hangs")
+    await eventually(advice.last, "set Valkey's maxmemory-policy to noeviction")
+    await page.page.get_by_role("button", name="Bahasa Indonesia").click()
+    await eventually(banner, "Mereka kehilangan koneksi, atau")
+    await eventually(advice.first, "Jika banyak, periksa apakah Valkey macet")
+    await eventually(advice.last, "setel maxmemory-policy Valkey ke noeviction")

@@ -90,6 +90,13 @@ function fillRow(row, item) {
     el("span", { class: "soft small below" }, t("mirror.healed.yes", { by: t(`mirror.by.${item.found_by}`) }))));
 }
 
+/** Say what helps, in our own words where there are some. */
+function advice({ advice: told, advice_codes: codes = [] }) {
+  const known = codes.filter((code) => hasWord(`banner.${code}.todo`));
+  const lines = known.length === codes.length ? known.map((code) => t(`banner.${code}.todo`)) : [told];
+  return lines.map((line) => el("p", { class: "small todo" }, line));
+}
+
 function stateLines() {
   const { mirror, last_turn: turn } = drift;
   const words = turn?.found ? "mirror.turn" : "mirror.turn.clean";
@@ -98,6 +105,7 @@ function stateLines() {
       el("span", { class: "badge", "data-fact": mirror.state }, t(`mirror.state.${mirror.state}`)),
       mirror.since ? el("span", { class: "small soft" }, age(mirror.since, "time.since")) : null),
     mirror.reason ? el("p", { class: "soft small" }, el("code", {}, mirror.reason)) : null,
+    ...advice(mirror),
     el("p", { class: "soft small turn" }, turn ? [t(words, turn), " ", age(turn.ended_at)] : t("mirror.turn.none")),
   ];
 }

@@ -7,6 +7,7 @@ from availability import errors
 from availability.domain.drift import Look, Reseed
 from availability.http.keys import DRIFT, RESEEDS
 from availability.views.drift import (
+    AdviceCode,
     DriftedView,
     DriftQuery,
     DriftView,
@@ -20,11 +21,12 @@ from mirror import MirrorState
 
 ROUTES = Routes(tag="control")
 
-_ADVICE: Final = {
+_ADVICE: Final[dict[AdviceCode, str]] = {
     "away": "Valkey cannot be asked; Postgres answers, slower. Look after the Valkey server: "
     "the mirror is rebuilt by itself as soon as it is back.",
-    "deaf": "No beat has reached Valkey for a while; Postgres answers, slower. Look whether Valkey "
-    "is frozen or overloaded: it mends itself with the next beats.",
+    "deaf": "Nobody of those online was heard for a while; Postgres answers, slower. Either they "
+    "lost their connection (with few online, look there first), or beats do not reach Valkey: look "
+    "whether it is frozen or overloaded. It mends itself with the next beats.",
     "seeding": "The mirror is being rebuilt; Postgres answers meanwhile. This takes seconds.",
 }
 _LOST: Final = "The replica that did it is gone."
@@ -68,12 +70,24 @@ async def read_reseed(ctx: Context, reseed_id: UUID) -> ReseedProgressView:
 
 def mirror_state(state: MirrorState) -> MirrorStateView:
     """Show in which state the mirror is, and what helps."""
+    advice = _advice(state)
     return MirrorStateView(
         state=state.state,
         reason=state.reason,
         since=state.since,
-        advice=_ADVICE.get(state.state),
+        advice=" ".join(advice.values()) or None,
+        advice_codes=list(advice),
     )
+
+
+def _advice(state: MirrorState) -> dict[AdviceCode, str]:
+    advice: dict[AdviceCode, str] = {
+        code: words for code, words in _ADVICE.items() if code == state.state
+    }
+    if state.advice is not None:
+        # How Valkey is set is a danger in every state, also while all is well.
+        advice["eviction"] = state.advice
+    return advice
 
 
 def _look(look: Look | None) -> LookView | None:

@@ -8,17 +8,21 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from availability.views.base import View
 from common.web import Page
 
+AdviceCode = Literal["away", "deaf", "seeding", "eviction"]
+
 
 class MirrorStateView(View):
     """Whether the mirror answers (state `ok`), as this replica last saw it, and since when.
 
-    In any other state Postgres answers: slower, not wrong. `advice` says what helps.
+    In any other state Postgres answers: slower, not wrong. `advice` says what helps, `advice_codes`
+    the same for a page that has its own words. `eviction`: Valkey may evict the mirror's keys.
     """
 
     state: Literal["ok", "away", "deaf", "seeding"]
     reason: str | None
     since: AwareDatetime
     advice: str | None
+    advice_codes: list[AdviceCode]
 
 
 class LookView(View):
