@@ -141,7 +141,7 @@ async def explained(many: str) -> AsyncIterator[Explained]:
     await connection.close()
 
 
-@pytest.mark.req("AV-12")
+@pytest.mark.req("AV-07")
 async def test_finding_fifty_reads_a_few_hundred(explained: Explained) -> None:
     """However many are there: two bites of the ring, and the facts of these.
 
@@ -158,7 +158,7 @@ async def test_finding_fifty_reads_a_few_hundred(explained: Explained) -> None:
     assert _read(nodes, "sessions") <= 250
 
 
-@pytest.mark.req("AV-12")
+@pytest.mark.req("AV-07")
 async def test_finding_somebody_when_nobody_is_free_looks_once_round(
     explained: Explained,
 ) -> None:
@@ -181,7 +181,7 @@ async def test_finding_somebody_when_nobody_is_free_looks_once_round(
     assert ONLINE <= _read(nodes, "mitras") <= ONLINE + 200
 
 
-@pytest.mark.req("AV-12")
+@pytest.mark.req("AV-07")
 async def test_whether_a_few_are_reachable_reads_only_them(explained: Explained) -> None:
     """A blast's fifty cost fifty rows of each table, by their keys."""
     some = await explained._connection.fetch(
@@ -199,7 +199,7 @@ async def test_whether_a_few_are_reachable_reads_only_them(explained: Explained)
     assert _read(nodes, "sessions") <= 100
 
 
-@pytest.mark.req("AV-12")
+@pytest.mark.req("AV-07")
 async def test_counting_reads_each_table_once_at_the_most(explained: Explained) -> None:
     """It grows with how many there are, and no faster: that is why equal askers share it."""
     rows, nodes = await explained.run("SELECT * FROM availability.counts_v1($1)", FRESH_MS)

@@ -125,7 +125,7 @@ async def outage(database_url: tuple[str, str]) -> AsyncIterator[Outage]:
     await admin.close()
 
 
-@pytest.mark.req("AV-12")
+@pytest.mark.req("AV-07")
 async def test_five_hundred_askers_are_a_handful_of_questions(
     outage: Outage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,7 +159,7 @@ def test_a_small_pool_is_not_given_to_questions(pool: int, questions: int) -> No
     assert places(pool) == questions
 
 
-@pytest.mark.req("AV-12")
+@pytest.mark.req("AV-07")
 async def test_equal_questions_are_one_statement(
     outage: Outage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
