@@ -177,6 +177,22 @@ async def test_the_snapshot_says_who_counted_the_loads() -> None:
     assert (snapshot.state, snapshot.taken()) == ("none_online", None)
 
 
+@pytest.mark.req("AV-12")
+async def test_one_replica_reads_the_loads_every_five_seconds() -> None:
+    """Who leads reads the histogram, the other does not; in between its age is told with it."""
+    coast, read, ages = Coast(), [], []
+    for _ in range(11):
+        await coast.second_passes()
+        kept = await coast.second.snapshot()
+        assert kept is not None
+        assert kept.loads_as_of is not None
+        read.append(coast.presence.looked)
+        ages.append((coast.clock.now() - kept.loads_as_of).total_seconds())
+
+    assert read == [1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 3]
+    assert ages == [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0]
+
+
 async def test_the_leader_goes_on_without_postgres_and_without_a_mirror() -> None:
     """The lease cannot be renewed, the snapshot not kept: customers still hear of a change."""
     coast = Coast()
