@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 import valkey.asyncio as valkey_client
-from libs.mirror.tests.stage import WRITTEN, Stage
+from libs.mirror.tests.stage import WRITTEN, Stage, Through
 from tests import patience
 from tests.support import Databases
 
@@ -13,9 +13,10 @@ from common import baseline
 from common.clock import SystemClock
 from common.db import Database
 from common.runner import Runner
-from common.testing import empty
+from common.testing import Proxy, empty
 from mirror import Limits, asking, fallback, open_mirror, seeding
 from mirror.testing import World
+from temani.servers import Valkey
 
 LIMITS = Limits(heartbeat_seconds=20, fresh_seconds=45, auto_offline_seconds=75)
 VALKEY = {name: getattr(baseline, name) for name in patience.VALKEY}
@@ -70,3 +71,20 @@ async def stage(database_url: tuple[str, str], valkey_url: str) -> AsyncIterator
     await db.close()
     await raw.aclose()
     await admin.close()
+
+
+@pytest.fixture
+async def through(stage: Stage, valkey: Valkey) -> AsyncIterator[Through]:
+    """A mirror that reaches Valkey through a wire which the test can cut."""
+    runner = Runner()
+    async with Proxy(valkey.port) as proxy:
+        url = f"valkey://127.0.0.1:{proxy.port}/0"
+        kit = await open_mirror(url, stage.db, runner, SystemClock(), Limits())
+        yield kit, proxy
+        await runner.stop()
+
+
+@pytest.fixture
+def breaker_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once nobody tries any more, nobody does until `close_breaker`: a busy machine is slow."""
+    monkeypatch.setattr(baseline, "VALKEY_BREAKER_OPEN", 3_600.0)

@@ -1,19 +1,26 @@
 """What every test of the mirror plays with."""
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from uuid import UUID
 
 import valkey.asyncio as valkey_client
+from prometheus_client import REGISTRY
 
 from common.clock import SystemClock
 from common.db import Database
 from common.runner import Runner
-from mirror import MirrorKit, keys
+from common.testing.proxy import Proxy
+from common.testing.waiting import eventually
+from mirror import MirrorKit, MirrorUnavailable, keys
+from mirror.link import Link
 from mirror.seeding import Seeder
 from mirror.testing import World
 from mirror.truth import Truth
 from mirror.values import MirrorRow
+
+Through = tuple[MirrorKit, Proxy]
 
 # What a test writes, and the next one must not find.
 WRITTEN = (
@@ -71,3 +78,20 @@ def paused_seeder(stage: Stage) -> tuple[Seeder, Paused]:
     truth = Paused(stage.db)
     kit = stage.kit
     return Seeder(mirror=kit.mirror, link=kit.mirror._link, truth=truth, clock=SystemClock()), truth
+
+
+async def close_breaker(link: Link) -> None:
+    """Let the time pass after which one tries again; return when Valkey answers."""
+
+    async def answers() -> bool:
+        link._closed_until = 0.0
+        with contextlib.suppress(MirrorUnavailable):
+            return await link.command(b"PING") == b"PONG"
+        return False
+
+    await eventually(answers, timeout=60)
+
+
+def failures() -> float:
+    """Return how often Valkey was waited for in vain, or found away."""
+    return REGISTRY.get_sample_value("mirror_link_failures_total") or 0.0

@@ -1,61 +1,21 @@
 """Valkey frozen, killed, cut off, restarted: slower, never wrong, and soon well again."""
 
 import asyncio
-import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from libs.mirror.tests.stage import Stage
-from prometheus_client import REGISTRY
+from libs.mirror.tests.stage import Stage, Through, close_breaker, failures
 
 from common import baseline
 from common.clock import SystemClock
 from common.runner import Runner
-from common.testing.proxy import Proxy
 from common.testing.waiting import eventually
-from mirror import Limits, MirrorKit, MirrorUnavailable, asking, open_mirror
+from mirror import Limits, MirrorUnavailable, asking, open_mirror
 from mirror import link as link_module
 from mirror.link import Link
 from temani.servers import Valkey
-
-Through = tuple[MirrorKit, Proxy]
-
-
-@pytest.fixture
-async def through(stage: Stage, valkey: Valkey) -> AsyncIterator[Through]:
-    """A mirror that reaches Valkey through a wire which the test can cut."""
-    runner = Runner()
-    async with Proxy(valkey.port) as proxy:
-        url = f"valkey://127.0.0.1:{proxy.port}/0"
-        kit = await open_mirror(url, stage.db, runner, SystemClock(), Limits())
-        yield kit, proxy
-        await runner.stop()
-
-
-@pytest.fixture
-def breaker_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once nobody tries any more, nobody does until `close_breaker`: a busy machine is slow."""
-    monkeypatch.setattr(baseline, "VALKEY_BREAKER_OPEN", 3_600.0)
-
-
-async def close_breaker(link: Link) -> None:
-    """Let the time pass after which one tries again; return when Valkey answers."""
-
-    async def answers() -> bool:
-        link._closed_until = 0.0
-        with contextlib.suppress(MirrorUnavailable):
-            return await link.command(b"PING") == b"PONG"
-        return False
-
-    await eventually(answers, timeout=60)
-
-
-def failures() -> float:
-    """Return how often Valkey was waited for in vain, or found away."""
-    return REGISTRY.get_sample_value("mirror_link_failures_total") or 0.0
 
 
 async def scripts_run(stage: Stage) -> int:
