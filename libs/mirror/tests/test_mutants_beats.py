@@ -114,7 +114,7 @@ async def test_no_beat_is_given_to_what_is_no_mirror(stage: Stage) -> None:
 
 @pytest.mark.req("AV-05", "AV-07", "SW-03")
 @needs(
-    in_script("BEAT", "server.call('SET', KEYS[5], ARGV[2])"),
+    in_script("BEAT", "server.call('SET', intake, at)"),
     in_code(Mirror, "record", "newest - self._heard < self._deaf_ms // 2", "True"),
 )
 async def test_the_end_of_a_silence_is_noted(stage: Stage) -> None:
@@ -124,6 +124,17 @@ async def test_the_end_of_a_silence_is_noted(stage: Stage) -> None:
     await stage.raw.delete(keys.INTAKE)
     await stage.kit.mirror.apply([online(mitra, 2, age=60_000), active(mitra, 1), load(mitra, 1)])
     assert await beats(stage, 0, mitra) == BeatOutcome.RECORDED
+    assert await stage.raw.get(keys.INTAKE) is not None
+
+
+@pytest.mark.req("AV-05", "SW-01")
+@needs(in_script("APPLY", "    hear(beat)\n"))
+async def test_going_online_ends_a_silence_too(stage: Stage) -> None:
+    """Nobody was heard for a minute: whoever comes online first is not all there are."""
+    await stage.kit.seeder.reseed("test")
+    await stage.raw.delete(keys.INTAKE)
+    await stage.kit.mirror.apply([online(new_id(), 2, age=60_000)])
+    await stage.kit.mirror.apply([online(new_id(), 2, age=0)])
     assert await stage.raw.get(keys.INTAKE) is not None
 
 
