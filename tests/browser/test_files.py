@@ -3,9 +3,11 @@
 import json
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from mirror import ReasonCode
 from temani import gateway
 
 PAGE = gateway.CONTROL
@@ -58,6 +60,11 @@ def test_every_word_is_asked_for() -> None:
         if f'"{key}"' not in text and not any(pattern.fullmatch(key) for pattern in patterns)
     ]
     assert unused == []
+
+
+def test_each_reason_of_the_mirror_has_words() -> None:
+    """Whatever keeps the mirror from answering, no page shows its raw text alone."""
+    assert [c for c in get_args(ReasonCode) if f"mirror.because.{c}" not in WORDS["en"]] == []
 
 
 def test_nothing_is_inline_and_nothing_comes_from_elsewhere() -> None:

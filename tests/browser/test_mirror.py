@@ -62,7 +62,13 @@ async def test_what_helps_is_told_in_both_languages(desk: OpenDesk) -> None:
     """A deaf mirror has two causes; that Valkey may evict it is told beside."""
 
     def deaf(body: dict[str, Any]) -> None:
-        body["mirror"].update(state="deaf", advice="raw", advice_codes=["deaf", "eviction"])
+        body["mirror"].update(
+            state="deaf",
+            reason="no beat comes",
+            reason_code="deaf",
+            advice="raw",
+            advice_codes=["deaf", "eviction"],
+        )
 
     page = await desk()
     for path in ("summary", "drift?*"):
@@ -77,3 +83,24 @@ async def test_what_helps_is_told_in_both_languages(desk: OpenDesk) -> None:
     await eventually(banner, "Mereka kehilangan koneksi, atau")
     await eventually(advice.first, "Jika banyak, periksa apakah Valkey macet")
     await eventually(advice.last, "setel maxmemory-policy Valkey ke noeviction")
+    for place in (banner, page.page.locator("#mirror .facts")):
+        await eventually(place, "tidak satu pun yang daring terdengar. no beat comes")
+    assert await banner.locator("code").get_attribute("lang") == "en"
+
+
+async def test_a_rebuild_that_was_lost_says_so_in_her_language(desk: OpenDesk) -> None:
+    """What went wrong in Indonesian, and the engineers' own words as a detail."""
+
+    def lost(body: dict[str, Any]) -> None:
+        body.update(state="failed", error="The replica is gone.", error_code="lost")
+
+    page = await desk()
+    await answered(page, "reseeds/*", lost)
+    await page.enter()
+    await page.page.get_by_role("button", name="Bahasa Indonesia").click()
+    await page.button("Bangun ulang cermin").click()
+    await page.button("Bangun ulang").click()
+    progress = page.page.locator("#mirror .progress")
+
+    await eventually(progress, "Replika yang membangunnya sudah tidak ada.", within=60)
+    assert await progress.locator("code").inner_text() == "The replica is gone."

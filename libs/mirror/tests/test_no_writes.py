@@ -68,6 +68,7 @@ async def test_a_look_finds_it_out(stage: Stage, fault: Fault) -> None:
         state = stage.kit.state()
         assert state.state == "away"
         assert (state.reason or "").startswith(reason)
+        assert state.code == "no_writes"
         assert await stage.kit.presence.counts() == Counts(2, 2, 1, source="postgres")
         assert await stage.kit.presence.find_available(3) == [free]
 

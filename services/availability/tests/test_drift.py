@@ -376,6 +376,7 @@ async def test_a_reseed_that_cannot_says_why(alone: Site) -> None:
     failed = await finished(alone, body["reseed_id"])
     assert failed["state"] == "failed"
     assert failed["error"]
+    assert failed["error_code"] == "failed"
     assert "Order it again" in failed["advice"]
 
 
@@ -398,6 +399,7 @@ async def test_a_reseed_whose_replica_died_is_told_as_lost(alone: Site) -> None:
     )
     lost = await finished(alone, str(reseed_id))
     assert (lost["state"], lost["error"]) == ("failed", "The replica that did it is gone.")
+    assert lost["error_code"] == "lost"
 
 
 class BusySeeder:

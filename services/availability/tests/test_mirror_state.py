@@ -24,9 +24,10 @@ def test_a_danger_is_told_while_all_is_well() -> None:
 
 def test_what_helps_now_and_what_helps_later_are_both_told() -> None:
     """A state's own advice hides no danger, and is not hidden by one."""
-    away = mirror_state(MirrorState("away", "refused", NOW))
+    away = mirror_state(MirrorState("away", "refused", NOW, code="away"))
     both = mirror_state(MirrorState("away", "refused", NOW, EVICTION))
 
+    assert (away.reason, away.reason_code) == ("refused", "away")
     assert away.advice_codes == ["away"]
     assert both.advice == f"{away.advice} {EVICTION}"
     assert both.advice_codes == ["away", "eviction"]

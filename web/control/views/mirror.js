@@ -8,6 +8,7 @@ import { Poll } from "../app/poll.js";
 import { asProblem, showProblem } from "../app/problems.js";
 import { hasWord, onLanguage, t } from "../app/words.js";
 import { drawer } from "./drawer.js";
+import { because } from "./reason.js";
 import { followReseed, forgetReseed } from "./reseed.js";
 
 const PATH = "/api/control/availability/drift?limit=10";
@@ -104,7 +105,7 @@ function stateLines() {
     el("p", { class: "statement" },
       el("span", { class: "badge", "data-fact": mirror.state }, t(`mirror.state.${mirror.state}`)),
       mirror.since ? el("span", { class: "small soft" }, age(mirror.since, "time.since")) : null),
-    mirror.reason ? el("p", { class: "soft small" }, el("code", {}, mirror.reason)) : null,
+    mirror.reason ? el("p", { class: "soft small" }, ...because(mirror.reason, mirror.reason_code)) : null,
     ...advice(mirror),
     el("p", { class: "soft small turn" }, turn ? [t(words, turn), " ", age(turn.ended_at)] : t("mirror.turn.none")),
   ];

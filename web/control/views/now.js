@@ -6,6 +6,7 @@ import { Poll } from "../app/poll.js";
 import { showProblem } from "../app/problems.js";
 import { number, onLanguage, t } from "../app/words.js";
 import { showBrake } from "./brake.js";
+import { because } from "./reason.js";
 
 const OLD_AFTER_MS = 12_000; // the services promise numbers of at most 10 s
 
@@ -63,14 +64,14 @@ function loadsCard() {
 
 function banner() {
   const place = byId("banner");
-  const { state, reason, since } = summary.mirror;
+  const { state, reason, reason_code: code, since } = summary.mirror;
   const fallback = state !== "ok" || summary.source === "postgres";
   place.hidden = !fallback;
   if (!fallback) return void place.replaceChildren();
   const key = state === "ok" ? "away" : state;
   become(place, el("div", {},
     el("p", {}, el("strong", {}, t("banner.title")), " ", t(`banner.${key}`)),
-    el("p", { class: "small" }, since ? age(since, "time.since") : null, reason ? el("code", {}, reason) : null),
+    el("p", { class: "small" }, since ? [age(since, "time.since"), " · "] : null, ...because(reason, code)),
     el("p", { class: "small" }, t(`banner.${key}.todo`))));
 }
 

@@ -33,10 +33,11 @@ function showIn(place, problem) {
   place.replaceChildren(box);
 }
 
-function show({ state, mitras, total, healed, error }, place) {
+function show({ state, mitras, total, healed, error, error_code: code }, place) {
   if (state === "failed") {
     return void become(place, el("div", { class: "problem" },
-      el("p", {}, t("reseed.failed")), error ? el("p", { class: "reference" }, el("code", {}, error)) : null));
+      el("p", {}, t(code === "lost" ? "reseed.lost" : "reseed.failed")),
+      error ? el("p", { class: "reference" }, t("problem.reference"), " ", el("code", { lang: "en" }, error)) : null));
   }
   const bar = el("progress", { max: Math.max(1, total), value: mitras, "aria-label": t("mirror.reseed") });
   become(place, state === "done" ? null : bar, el("p", { class: "small soft" }, t(`reseed.${state}`, { n: mitras, total, healed: healed ?? 0 })));

@@ -6,7 +6,7 @@ from mirror.errors import MirrorUnavailable
 from mirror.fallback import Bulkhead
 from mirror.kit import MirrorKit, open_mirror
 from mirror.mirror import Mirror
-from mirror.outcomes import Applied, Drift, Mended, MirrorState, Reconciled, Seeded
+from mirror.outcomes import Applied, Drift, Mended, MirrorState, ReasonCode, Reconciled, Seeded
 from mirror.ports import Presence
 from mirror.seeding import Seeder
 from mirror.truth import record_beats
@@ -46,6 +46,7 @@ __all__ = [
     "MitraStatus",
     "Presence",
     "Reachability",
+    "ReasonCode",
     "Reconciled",
     "Seeded",
     "Seeder",

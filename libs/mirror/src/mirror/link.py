@@ -15,7 +15,7 @@ from common.clock import Clock
 from common.log import get_logger
 from mirror import keys, scripts
 from mirror.errors import MirrorUnavailable
-from mirror.outcomes import State
+from mirror.meaning import REPLICA, UnknownScript, holds_less, meaning
 from mirror.scripts import Script
 from mirror.wire import Argument, Reply, Wire, WireLost
 
@@ -93,7 +93,7 @@ class Link:
         command = pack_command((b"EVALSHA", script.digest, *rest))
         try:
             return await self.ask(command, 0)
-        except _UnknownScript:
+        except UnknownScript:
             return await self.ask(pack_command((b"EVAL", script.text, *rest)), 0)
 
     async def ask(self, commands: bytes, replies: int) -> tuple[Reply, Server]:
@@ -110,7 +110,7 @@ class Link:
                     raise MirrorUnavailable(str(error)) from error
                 # It had died since its last use: nothing was wrong with the question.
             except ReplyError as error:
-                raise _meaning(str(error), wire) from error
+                raise _raised(str(error), wire) from error
             else:
                 self._failed = 0
                 return reply, server
@@ -126,8 +126,8 @@ class Link:
         sent = self._clock.monotonic()
         time, info, _ = await self._exchange(wire, _LOOK, _LOOKS)
         if not _leads(info):
-            wire.abort(_REPLICA)
-            raise MirrorUnavailable(_REPLICA)
+            wire.abort(REPLICA)
+            raise MirrorUnavailable(REPLICA, code="replica")
         if self._wire is wire:
             earliest, latest = _offsets(time, sent, self._clock.monotonic())
             self._server = replace(server, offset_ms=earliest, latest_ms=latest)
@@ -154,7 +154,7 @@ class Link:
         except WireLost as error:
             raise MirrorUnavailable(str(error)) from error
         except ReplyError as error:
-            raise _meaning(str(error), wire) from error
+            raise _raised(str(error), wire) from error
         self._failed = 0
         return reply
 
@@ -162,7 +162,7 @@ class Link:
         if self._wire is not None and self._server is not None:
             return self._wire, self._server
         if not self._configured:
-            raise MirrorUnavailable("no Valkey is configured")
+            raise MirrorUnavailable("no Valkey is configured", code="unset")
         if self._ended or self._clock.monotonic() < self._closed_until:
             raise MirrorUnavailable("not asked: it was away a moment ago")
         if self._connecting is None:
@@ -170,7 +170,7 @@ class Link:
             self._connecting.add_done_callback(self._tried)
         try:
             return await asyncio.shield(self._connecting)
-        except (OSError, TimeoutError, WireLost, ReplyError) as error:
+        except (OSError, TimeoutError, WireLost) as error:
             raise MirrorUnavailable(f"{type(error).__name__}: {error}") from error
 
     async def _connect(self) -> tuple[Wire, Server]:
@@ -184,8 +184,10 @@ class Link:
             )
         try:
             server = await self._greet(wire)
-        except BaseException:
+        except BaseException as error:
             wire.abort("the greeting failed")
+            if isinstance(error, ReplyError):
+                raise meaning(str(error)) from error
             raise
         self._wire, self._server = wire, server
         self._away_since = None
@@ -202,14 +204,11 @@ class Link:
         loads = [wire.send((b"SCRIPT", b"LOAD", script.text)) for script in scripts.ALL]
         sent = self._clock.monotonic()
         info, look = wire.send((b"INFO", b"server")), wire.send_packed(_LOOK, _LOOKS)
-        try:
-            await asyncio.gather(look, info, *loads)
-        except ReplyError as error:
-            raise WireLost(_refusal(str(error)) or str(error)) from error
+        await asyncio.gather(look, info, *loads)
         received = self._clock.monotonic()
         time, replication, _ = look.result()
         if not _leads(replication):
-            raise WireLost(_REPLICA)
+            raise MirrorUnavailable(REPLICA, code="replica")
         earliest, latest = _offsets(time, sent, received)
         if self._was_away(received):
             self._found_ms = int(received * 1000 + earliest)
@@ -242,12 +241,7 @@ class Link:
             _log.warning("mirror_away", reason=reason, failures=self._failed)
 
 
-class _UnknownScript(Exception):  # a signal inside this module
-    """The server does not know the script any more (SCRIPT FLUSH)."""
-
-
 _LATE: Final = "no reply in time"
-_REPLICA: Final = "it is a replica of another server"
 
 
 def _run_id(info: bytes) -> str:
@@ -261,25 +255,13 @@ def _leads(info: bytes) -> bool:
     return b"role:master" in info.splitlines()
 
 
-def _meaning(error: str, wire: Wire) -> Exception:
-    code = error.partition(" ")[0]
-    if code == "NOSCRIPT":
-        return _UnknownScript()
-    if (refusal := _refusal(error)) is not None:
-        # From here on it holds less than it was told. Its address may lead to the new primary by
-        # now, or it may have room again: only a new connection, and what that may write, finds out.
-        wire.abort(refusal)
-    # Somebody else wrote to our keys: a seeding puts that right, waiting does not.
-    kind: State = "seeding" if code == "WRONGTYPE" else "away"
-    return MirrorUnavailable(refusal or error, state=kind)
-
-
-def _refusal(error: str) -> str | None:
-    """Return what is wrong with a server that takes no writes; None where that is not it."""
-    code = error.partition(" ")[0]
-    if code == "READONLY":
-        return _REPLICA
-    return f"it takes no writes: {error}" if code in {"OOM", "MISCONF", "NOREPLICAS"} else None
+def _raised(error: str, wire: Wire) -> Exception:
+    meant = meaning(error)
+    if holds_less(meant):
+        # Its address may lead to the new primary by now, or it may have room again: only a new
+        # connection, and what that may write, finds out.
+        wire.abort(str(meant))
+    return meant
 
 
 def _offsets(time: Sequence[bytes], sent: float, received: float) -> tuple[float, float]:

@@ -12,6 +12,24 @@ was not what follows from them."""
 
 FactName = Literal["online", "active", "load", "available"]
 State = Literal["ok", "away", "deaf", "seeding"]
+ReasonCode = Literal[
+    "away",
+    "unset",
+    "replica",
+    "no_writes",
+    "unseeded",
+    "unreadable",
+    "other_layout",
+    "other_process",
+    "older_history",
+    "part_lost",
+    "wrong_type",
+    "future_beats",
+    "was_deaf",
+    "was_away",
+    "deaf",
+]
+"""Why there is no mirror, for those who have words of their own; `away`: whatever else failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +123,5 @@ class MirrorState:
     since: datetime
     advice: str | None = None
     """What operators should change in Valkey, though the answers are right all the same."""
+    code: ReasonCode | None = None
+    """The reason's; None while there is none."""

@@ -29,12 +29,16 @@ class Sentinel:
             return
         seed = parse(raw)
         if seed.schema != SCHEMA:
-            raise MirrorUnavailable("it has another layout", state="seeding")
+            raise MirrorUnavailable("it has another layout", state="seeding", code="other_layout")
         if seed.run_id != run_id:
-            raise MirrorUnavailable("it was seeded into another server process", state="seeding")
+            raise MirrorUnavailable(
+                "it was seeded into another server process", state="seeding", code="other_process"
+            )
         if seed.pg_epoch < self._pg_epoch:
             raise MirrorUnavailable(
-                "it was seeded from an older history of Postgres", state="seeding"
+                "it was seeded from an older history of Postgres",
+                state="seeding",
+                code="older_history",
             )
         self._pg_epoch = seed.pg_epoch
         self._raw, self.seed = raw, seed
@@ -46,7 +50,9 @@ def parse(raw: bytes) -> Seed:
         schema, pg_epoch, seeding_id, run_id, since, seeded = raw.decode().split(" ")
         return Seed(int(schema), int(pg_epoch), seeding_id, run_id, int(since), int(seeded))
     except ValueError as error:
-        raise MirrorUnavailable("its sentinel cannot be read", state="seeding") from error
+        raise MirrorUnavailable(
+            "its sentinel cannot be read", state="seeding", code="unreadable"
+        ) from error
 
 
 def write(seed: Seed) -> str:

@@ -9,7 +9,7 @@ from common.clock import Clock
 from common.log import get_logger
 from mirror.errors import MirrorUnavailable
 from mirror.mirror import Mirror
-from mirror.outcomes import MirrorState, State
+from mirror.outcomes import MirrorState, ReasonCode, State
 
 _log = get_logger("mirror")
 _state = Gauge("mirror_state", "1 for the state the mirror is in", ["state"])
@@ -35,18 +35,18 @@ class Watch:
             self._advise(await self._mirror.eviction_policy())
             await self._mirror.seed()
         except MirrorUnavailable as error:
-            self._note(error.state, error.reason)
+            self._note(error.state, error.reason, error.code)
         else:
-            self._note("ok", None)
+            self._note("ok", None, None)
 
-    def _note(self, state: State, reason: str | None) -> None:
+    def _note(self, state: State, reason: str | None, code: ReasonCode | None) -> None:
         for name in get_args(State):
             _state.labels(name).set(name == state)
         if self._looked and state == self.state.state:
             # The first reason is the one that tells most: later ones say "away a moment ago".
             return
         self._looked = True
-        self.state = MirrorState(state, reason, self._clock.now(), self.state.advice)
+        self.state = MirrorState(state, reason, self._clock.now(), self.state.advice, code)
         _log.info("mirror_state", state=state, reason=reason)
 
     def _advise(self, policy: str | None) -> None:

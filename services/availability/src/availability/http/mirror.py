@@ -74,6 +74,7 @@ def mirror_state(state: MirrorState) -> MirrorStateView:
     return MirrorStateView(
         state=state.state,
         reason=state.reason,
+        reason_code=state.code,
         since=state.since,
         advice=" ".join(advice.values()) or None,
         advice_codes=list(advice),
@@ -106,5 +107,6 @@ def _progress(found: Reseed) -> ReseedProgressView:
         healed=found.healed,
         strangers=found.strangers,
         error=error,
+        error_code=None if state != "failed" else "lost" if found.is_lost else "failed",
         advice=_AGAIN if state == "failed" else None,
     )

@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from availability.views.base import View
 from common.web import Page
+from mirror import ReasonCode
 
 AdviceCode = Literal["away", "deaf", "seeding", "eviction"]
 
@@ -14,12 +15,13 @@ AdviceCode = Literal["away", "deaf", "seeding", "eviction"]
 class MirrorStateView(View):
     """Whether the mirror answers (state `ok`), as this replica last saw it, and since when.
 
-    In any other state Postgres answers: slower, not wrong. `advice` says what helps, `advice_codes`
-    the same for a page that has its own words. `eviction`: Valkey may evict the mirror's keys.
+    In any other state Postgres answers: slower, not wrong. `advice` says what helps; `reason_code`
+    and `advice_codes` are for a page with words of its own. `eviction`: Valkey may evict its keys.
     """
 
     state: Literal["ok", "away", "deaf", "seeding"]
     reason: str | None
+    reason_code: ReasonCode | None
     since: AwareDatetime
     advice: str | None
     advice_codes: list[AdviceCode]
@@ -76,7 +78,8 @@ class DriftQuery(BaseModel):
 class ReseedProgressView(View):
     """How far a reseed is: `mitras` of `total` were read.
 
-    `waiting`: another one is at it. `error` says why it failed, `advice` what helps.
+    `waiting`: another one is at it. `error` says why it failed (`lost`: with its replica), `advice`
+    what helps.
     """
 
     reseed_id: UUID
@@ -88,4 +91,5 @@ class ReseedProgressView(View):
     healed: int | None
     strangers: int | None
     error: str | None
+    error_code: Literal["lost", "failed"] | None
     advice: str | None
