@@ -49,10 +49,15 @@ class Stage:
         return self.kit.mirror._clock.monotonic()
 
 
+async def now_ms(stage: Stage) -> int:
+    """Return the time on Valkey's clock."""
+    whole, micro = await stage.raw.time()
+    return int(whole * 1000 + micro / 1000)
+
+
 async def age(stage: Stage, mitra: UUID, seconds: float) -> None:
     """Let her last beat lie so far back in the mirror."""
-    whole, micro = await stage.raw.time()
-    at = int(whole * 1000 + micro / 1000 - seconds * 1000)
+    at = await now_ms(stage) - int(seconds * 1000)
     for key in (keys.ONLINE, keys.AVAILABLE):
         await stage.raw.zadd(key, {str(mitra): at}, xx=True)
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 from libs.mirror.tests.mutants import in_code, in_script, needs, said, sound
-from libs.mirror.tests.stage import Stage
+from libs.mirror.tests.stage import Stage, age, now_ms
 
 from mirror import BeatCursor, Mirror, asking, keys
 from mirror.asking import Asking
@@ -15,25 +15,12 @@ from mirror.sentinel import Sentinel, parse, write
 Ask = Callable[[Mirror, UUID], Awaitable[object]]
 
 
-async def now_ms(stage: Stage) -> int:
-    """Return the time by Valkey's clock."""
-    whole, micro = await stage.raw.time()
-    return int(whole * 1000 + micro // 1000)
-
-
-async def aged(stage: Stage, mitra: UUID, seconds: float) -> None:
-    """Let her last beat lie so far back in the mirror."""
-    at = await now_ms(stage) - int(seconds * 1000)
-    for key in (keys.ONLINE, keys.AVAILABLE):
-        await stage.raw.zadd(key, {str(mitra): at}, xx=True)
-
-
 @pytest.mark.req("AV-07", "AV-08")
 @needs(
     in_code(
         Asking,
         "_is_seeded",
-        'raise MirrorUnavailable("it was never seeded", state="seeding")',
+        'raise MirrorUnavailable("it was never seeded", state="seeding", code="unseeded")',
         "return",
     ),
     in_code(Asking, "_is_seeded", "self.sentinel.check(raw, run_id=server.run_id)", "pass"),
@@ -103,9 +90,9 @@ async def test_whoever_hears_nobody_is_not_believed(stage: Stage) -> None:
     """No beat for longer than the deaf limit, or one that nobody can have sent yet."""
     mitra = await stage.world.mitra()
     await sound(stage)
-    await aged(stage, mitra, 35)
+    await age(stage, mitra, 35)
     assert await said(stage.kit.mirror.counts()) == "deaf"
-    await aged(stage, mitra, -600)
+    await age(stage, mitra, -600)
     assert await said(stage.kit.mirror.counts()) == "seeding"
 
 

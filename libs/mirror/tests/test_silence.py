@@ -4,16 +4,10 @@ from dataclasses import replace
 from uuid import UUID
 
 import pytest
-from libs.mirror.tests.stage import Stage, age
+from libs.mirror.tests.stage import Stage, age, now_ms
 
 from mirror import MirrorUnavailable, keys
 from mirror.sentinel import parse, write
-
-
-async def now_ms(stage: Stage) -> int:
-    """Return the time on Valkey's clock."""
-    whole, micro = await stage.raw.time()
-    return int(whole * 1000 + micro / 1000)
 
 
 async def seeded_long_ago(stage: Stage) -> None:
