@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -15,28 +17,33 @@ from common.runner import Runner
 from common.testing.emptying import empty
 from common.testing.proxy import Proxy
 from common.testing.waiting import eventually
-from mirror import Drift, Limits, MirrorUnavailable, open_mirror
+from mirror import BeatOutcome, Drift, Limits, MirrorUnavailable, keys, open_mirror
 from mirror.testing import World
 from mirror.truth import Truth
+from mirror.values import MirrorRow
+from temani.servers import Valkey
 
 
 class Scene:
     """The servers' side of a run, in a loop of its own: rules are plain functions."""
 
-    def __init__(self, addresses: tuple[str, str, str]) -> None:
+    def __init__(self, database_url: str, admin_url: str, folder: Path) -> None:
         self.loop = asyncio.Runner()
-        self.loop.run(self.open(*addresses))
+        # One of its own, because a rule kills it.
+        self.server = Valkey(folder, cluster=False)
+        self.loop.run(self.open(database_url, admin_url))
 
-    async def open(self, database_url: str, admin_url: str, valkey_url: str) -> None:
-        """Connect."""
+    async def open(self, database_url: str, admin_url: str) -> None:
+        """Start and connect."""
+        await self.server.start()
         self.admin = await asyncpg.connect(admin_url)
         self.world = World(self.admin)
-        self.raw = valkey_client.Valkey.from_url(valkey_url)
+        self.raw = valkey_client.Valkey.from_url(self.server.url)
         self.runner = Runner()
         self.db = await Database.connect(database_url, name="machine", max_size=3)
         self.truth = Truth(self.db)
         # Through a wire that can be held, and looked after only when a rule says so.
-        self.proxy = await Proxy(int(valkey_url.rpartition(":")[2].partition("/")[0])).__aenter__()
+        self.proxy = await Proxy(self.server.port).__aenter__()
         url = f"valkey://127.0.0.1:{self.proxy.port}/0"
         self.kit = await open_mirror(url, self.db, self.runner, SystemClock(), Limits())
 
@@ -47,6 +54,20 @@ class Scene:
         await empty(self.admin, *WRITTEN)
         await self.admin.execute("UPDATE availability.pg_epoch SET epoch = epoch + 1")
         await self.raw.flushall()
+        self.dumped.unlink(missing_ok=True)
+
+    @property
+    def dumped(self) -> Path:
+        """Where the server keeps what it saved."""
+        return self.server.folder / "dump.rdb"
+
+    async def restarted(self, *, with_data: bool) -> None:
+        """End the server as a crash would and start it anew, empty or as it was last saved."""
+        await self.server.kill()
+        if not with_data:
+            self.dumped.unlink(missing_ok=True)
+        await self.raw.connection_pool.disconnect()
+        await self.server.start()
 
     async def close(self) -> None:
         """Let go of everything."""
@@ -55,6 +76,7 @@ class Scene:
         await self.db.close()
         await self.raw.aclose()
         await self.admin.close()
+        await self.server.stop()
 
     async def connected(self) -> None:
         """Wait until Valkey can be asked again: after failures the door is closed for 2 s."""
@@ -96,10 +118,24 @@ class Scene:
                 return await self.kit.seeder.diff()
             await self.connected()
 
+    async def beaten(self, mitras: Iterable[UUID]) -> list[BeatOutcome]:
+        """Let these beat at once; return what became of it."""
+        return await asyncio.gather(*(self.kit.beats.beat(mitra) for mitra in mitras))
+
     async def available(self) -> set[UUID]:
         """Return who is available by the truth."""
-        rows = await self.truth.rows_after(UUID(int=0), 100)
-        return {row.mitra_id for row in rows if row.is_available}
+        return {row.mitra_id for row in await self.rows() if row.is_available}
+
+    async def rows(self) -> list[MirrorRow]:
+        """Return the truth of all."""
+        return await self.truth.rows_after(UUID(int=0), 100)
+
+    async def scores(self) -> dict[UUID, float]:
+        """Return when each beat last whom the mirror holds as online and active."""
+        held = await self.raw.zrange(
+            keys.ONLINE, 0, f"({keys.BARRED}", byscore=True, withscores=True
+        )
+        return {UUID(one.decode()): at for one, at in held}
 
     async def dump(self) -> dict[str, Any]:
         """Return all facts that the mirror holds; times of beats aside."""
