@@ -15,9 +15,9 @@ ROOM: Final = 256 * 1024 * 1024
 pytestmark = pytest.mark.fault
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def open_door(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The breaker has tests of its own: here each question finds out anew."""
+    """Each question finds out anew."""
     monkeypatch.setattr(baseline, "VALKEY_BREAKER_OPEN", 0.0)
 
 
@@ -53,6 +53,7 @@ async def well_again(stage: Stage) -> None:
     assert stage.kit.state().state == "ok"
 
 
+@pytest.mark.usefixtures("open_door")
 @FAULTS
 @pytest.mark.req("AV-06", "AV-07", "AV-11")
 async def test_a_look_finds_it_out(stage: Stage, fault: Fault) -> None:
@@ -76,6 +77,7 @@ async def test_a_look_finds_it_out(stage: Stage, fault: Fault) -> None:
     assert await stage.kit.presence.counts() == Counts(2, 2, 1, source="mirror")
 
 
+@pytest.mark.usefixtures("open_door")
 @FAULTS
 @pytest.mark.req("AV-01", "AV-07")
 async def test_a_refused_write_is_enough(stage: Stage, fault: Fault) -> None:
@@ -95,6 +97,7 @@ async def test_a_refused_write_is_enough(stage: Stage, fault: Fault) -> None:
     assert (await stage.kit.presence.counts()).source == "mirror"
 
 
+@pytest.mark.usefixtures("open_door")
 @FAULTS
 @pytest.mark.req("AV-03", "AV-07")
 async def test_beats_go_to_postgres(stage: Stage, fault: Fault) -> None:
@@ -111,3 +114,25 @@ async def test_beats_go_to_postgres(stage: Stage, fault: Fault) -> None:
     assert status is not None
     assert status.beat_age_ms is not None
     assert status.beat_age_ms < 20_000
+
+
+@FAULTS
+@pytest.mark.req("AV-07", "AV-15")
+async def test_operators_learn_why_also_while_nobody_is_let_through(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, fault: Fault
+) -> None:
+    """Many asked before the look, so that the door is closed: what they found is told."""
+    monkeypatch.setattr(baseline, "VALKEY_BREAKER_OPEN", 600.0)
+    mitra = await stage.world.mitra()
+    await stage.kit.seeder.reseed("test")
+    async with fault(stage) as reason:
+        await stage.world.load(mitra, 3)
+        with pytest.raises(MirrorUnavailable, match=reason):
+            await stage.kit.seeder.heal([mitra])
+        for _ in range(baseline.VALKEY_BREAKER_FAILURES):
+            assert (await stage.kit.presence.counts()).source == "postgres"
+        await stage.kit.watch.look()
+
+    state = stage.kit.state()
+    assert (state.state, state.code) == ("away", "no_writes")
+    assert (state.reason or "").startswith(reason)

@@ -70,6 +70,8 @@ class Link:
         self._server: Server | None = None
         self._connecting: asyncio.Task[tuple[Wire, Server]] | None = None
         self._failed = 0
+        self._why = MirrorUnavailable("the connection was ended")
+        """What was wrong last, for those who are not let through to find out themselves."""
         self._closed_until = 0.0
         self._ended = False
         self._away_since: float | None = None
@@ -110,7 +112,7 @@ class Link:
                     raise MirrorUnavailable(str(error)) from error
                 # It had died since its last use: nothing was wrong with the question.
             except ReplyError as error:
-                raise _raised(str(error), wire) from error
+                raise self._meaning(error, wire) from error
             else:
                 self._failed = 0
                 return reply, server
@@ -126,8 +128,9 @@ class Link:
         sent = self._clock.monotonic()
         time, info, _ = await self._exchange(wire, _LOOK, _LOOKS)
         if not _leads(info):
-            wire.abort(REPLICA)
-            raise MirrorUnavailable(REPLICA, code="replica")
+            follows = MirrorUnavailable(REPLICA, code="replica")
+            self._drop(wire, follows)
+            raise follows
         if self._wire is wire:
             earliest, latest = _offsets(time, sent, self._clock.monotonic())
             self._server = replace(server, offset_ms=earliest, latest_ms=latest)
@@ -154,9 +157,21 @@ class Link:
         except WireLost as error:
             raise MirrorUnavailable(str(error)) from error
         except ReplyError as error:
-            raise _raised(str(error), wire) from error
+            raise self._meaning(error, wire) from error
         self._failed = 0
         return reply
+
+    def _meaning(self, error: ReplyError, wire: Wire) -> Exception:
+        meant = meaning(str(error))
+        if isinstance(meant, MirrorUnavailable) and holds_less(meant):
+            # Its address may lead to the new primary by now, or it may have room again: only a
+            # new connection, and what that may write, finds out.
+            self._drop(wire, meant)
+        return meant
+
+    def _drop(self, wire: Wire, why: MirrorUnavailable) -> None:
+        wire.abort(why.reason)
+        self._why = why
 
     async def _connected(self) -> tuple[Wire, Server]:
         if self._wire is not None and self._server is not None:
@@ -164,14 +179,14 @@ class Link:
         if not self._configured:
             raise MirrorUnavailable("no Valkey is configured", code="unset")
         if self._ended or self._clock.monotonic() < self._closed_until:
-            raise MirrorUnavailable("not asked: it was away a moment ago")
+            raise MirrorUnavailable(self._why.reason, code=self._why.code)
         if self._connecting is None:
             self._connecting = asyncio.get_running_loop().create_task(self._connect())
             self._connecting.add_done_callback(self._tried)
         try:
             return await asyncio.shield(self._connecting)
         except (OSError, TimeoutError, WireLost) as error:
-            raise MirrorUnavailable(f"{type(error).__name__}: {error}") from error
+            raise _why(error) from error
 
     async def _connect(self) -> tuple[Wire, Server]:
         loop = asyncio.get_running_loop()
@@ -219,17 +234,18 @@ class Link:
 
     def _tried(self, task: asyncio.Task[tuple[Wire, Server]]) -> None:
         self._connecting = None
-        if not task.cancelled() and task.exception() is not None:
-            self._count_failure(str(task.exception()))
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._count_failure(_why(error))
 
     def _lost(self, wire: Wire, reason: str) -> None:
         if wire is not self._wire:
             return
         self._wire = self._server = None
         if not self._ended:
-            self._count_failure(reason)
+            self._count_failure(MirrorUnavailable(reason))
 
-    def _count_failure(self, reason: str) -> None:
+    def _count_failure(self, why: MirrorUnavailable) -> None:
+        self._why = why
         _failures.inc()
         _up.set(0)
         if self._away_since is None:
@@ -238,7 +254,7 @@ class Link:
         if self._failed >= baseline.VALKEY_BREAKER_FAILURES:
             self._closed_until = self._clock.monotonic() + baseline.VALKEY_BREAKER_OPEN
         if self._failed in {1, baseline.VALKEY_BREAKER_FAILURES}:
-            _log.warning("mirror_away", reason=reason, failures=self._failed)
+            _log.warning("mirror_away", reason=why.reason, failures=self._failed)
 
 
 _LATE: Final = "no reply in time"
@@ -255,13 +271,10 @@ def _leads(info: bytes) -> bool:
     return b"role:master" in info.splitlines()
 
 
-def _raised(error: str, wire: Wire) -> Exception:
-    meant = meaning(error)
-    if holds_less(meant):
-        # Its address may lead to the new primary by now, or it may have room again: only a new
-        # connection, and what that may write, finds out.
-        wire.abort(str(meant))
-    return meant
+def _why(error: BaseException) -> MirrorUnavailable:
+    if isinstance(error, MirrorUnavailable):
+        return error
+    return MirrorUnavailable(f"{type(error).__name__}: {error}")
 
 
 def _offsets(time: Sequence[bytes], sent: float, received: float) -> tuple[float, float]:

@@ -27,6 +27,6 @@ def meaning(error: str) -> UnknownScript | MirrorUnavailable:
     return MirrorUnavailable(error)
 
 
-def holds_less(error: Exception) -> bool:
+def holds_less(error: MirrorUnavailable) -> bool:
     """Return whether a server that says so holds less from here on than it was told."""
-    return isinstance(error, MirrorUnavailable) and error.code in {"replica", "no_writes"}
+    return error.code in {"replica", "no_writes"}

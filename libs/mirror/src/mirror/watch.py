@@ -42,11 +42,13 @@ class Watch:
     def _note(self, state: State, reason: str | None, code: ReasonCode | None) -> None:
         for name in get_args(State):
             _state.labels(name).set(name == state)
-        if self._looked and state == self.state.state:
-            # The first reason is the one that tells most: later ones say "away a moment ago".
+        goes_on = self._looked and state == self.state.state
+        if goes_on and code in {"away", self.state.code}:
+            # The first reason tells most, unless a later one has a name.
             return
         self._looked = True
-        self.state = MirrorState(state, reason, self._clock.now(), self.state.advice, code)
+        since = self.state.since if goes_on else self._clock.now()
+        self.state = MirrorState(state, reason, since, self.state.advice, code)
         _log.info("mirror_state", state=state, reason=reason)
 
     def _advise(self, policy: str | None) -> None:
