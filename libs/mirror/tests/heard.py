@@ -53,13 +53,17 @@ class Heard:
                 found.append(f"{row.mitra_id}: lost, {self._kept[row.mitra_id] - known} ms")
         return found
 
-    def behind(self, scores: Mapping[UUID, float], rows: Iterable[MirrorRow]) -> list[str]:
-        """Return who is older in the mirror, now that it is at rest, than she is in Postgres."""
-        now = now_ms()
+    def behind(
+        self, scores: Mapping[UUID, float], rows: Iterable[MirrorRow], read_at: float
+    ) -> list[str]:
+        """Return who is older in the mirror, now that it is at rest, than she is in Postgres.
+
+        The rows were read after that moment.
+        """
         return [
-            f"{row.mitra_id}: {_written(row, now) - scores.get(row.mitra_id, 0.0)} ms behind"
+            f"{row.mitra_id}: {_written(row, read_at) - scores.get(row.mitra_id, 0.0)} ms behind"
             for row in _alive(rows)
-            if scores.get(row.mitra_id, 0.0) < _written(row, now) - _SLACK_MS
+            if scores.get(row.mitra_id, 0.0) < _written(row, read_at) - _SLACK_MS
         ]
 
 

@@ -238,6 +238,11 @@ class Machine(RuleBasedStateMachine):
         except MirrorUnavailable:
             return None
 
+    def behind(self) -> list[str]:
+        """Who is older in the mirror than in Postgres."""
+        read_at = now_ms()
+        return self.heard.behind(*self.beats(), read_at)
+
     def teardown(self) -> None:
         """Come to rest, then compare with the truth and with a fresh reseed."""
         self.thaw()
@@ -250,14 +255,14 @@ class Machine(RuleBasedStateMachine):
         self.run(self.scene.mended())
         settled = self.run(self.scene.dump())
         drift = self.run(self.scene.drift())
-        behind = self.heard.behind(*self.beats())
+        behind = self.behind()
         self.run(self.scene.raw.flushall())
         self.heard.all_may_be_lost()
         self.run(self.scene.mended())
 
         assert drift == []
         assert settled == self.run(self.scene.dump())
-        assert behind + self.heard.behind(*self.beats()) == []
+        assert behind + self.behind() == []
         self.no_beat_is_wrong()
 
     @invariant()

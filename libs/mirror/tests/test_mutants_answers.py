@@ -88,6 +88,8 @@ async def test_what_lost_a_key_is_no_mirror(stage: Stage) -> None:
 )
 async def test_whoever_hears_nobody_is_not_believed(stage: Stage) -> None:
     """No beat for longer than the deaf limit, or one that nobody can have sent yet."""
+    for before in await stage.kit.seeder._truth.rows_after(UUID(int=0), 10):
+        await stage.world.offline(before.mitra_id)
     mitra = await stage.world.mitra()
     await sound(stage)
     await age(stage, mitra, 35)

@@ -103,6 +103,11 @@ class FakeMirror:
         self.kept: bytes | None = None
         self.away = False
 
+    @property
+    def is_there(self) -> bool:
+        """Whether it answers."""
+        return not self.away
+
     async def snapshot(self) -> bytes | None:
         """Return what was kept."""
         if self.away:

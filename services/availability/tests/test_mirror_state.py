@@ -33,6 +33,14 @@ def test_what_helps_now_and_what_helps_later_are_both_told() -> None:
     assert both.advice_codes == ["away", "eviction"]
 
 
+def test_a_valkey_that_takes_no_writes_is_not_looked_for() -> None:
+    """It can be asked: what helps is another thing than while it is away."""
+    shown = mirror_state(MirrorState("away", "it takes no writes: OOM", NOW, code="no_writes"))
+
+    assert shown.advice_codes == ["no_writes"]
+    assert "takes no writes" in (shown.advice or "")
+
+
 def test_a_mirror_in_order_needs_nothing() -> None:
     """No advice, no code."""
     shown = mirror_state(MirrorState("ok", None, NOW))

@@ -8,6 +8,24 @@ COMMENT ON COLUMN brakes.brake_id IS
     'Another one as soon as a mitra is named who was not; whoever confirms it has seen them all.';
 COMMENT ON COLUMN brakes.since IS 'When it was raised first; raised_at is renewed by each pass.';
 
+-- A sweeper of the release before names others without telling them apart, and renews nothing.
+CREATE FUNCTION tell_brakes_apart() RETURNS trigger
+LANGUAGE plpgsql SET search_path = sweeper, pg_temp AS $$
+BEGIN
+    IF NEW.raised_at = OLD.raised_at THEN
+        NEW.raised_at := clock_timestamp();
+        IF NOT OLD.mitra_ids @> NEW.mitra_ids THEN
+            NEW.brake_id := uuidv7();
+            NEW.confirmed_at := NULL;
+            NEW.confirmed_by := NULL;
+        END IF;
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER brakes_told_apart BEFORE UPDATE OF mitra_ids ON brakes
+FOR EACH ROW EXECUTE FUNCTION tell_brakes_apart();
+
 -- brake_v1: the auto-offline pass that is stopped now, if one is; void ones are not shown. While
 -- at least half of the online mitras are heard the next pass goes on by itself, else an operator
 -- is needed.

@@ -103,6 +103,18 @@ def test_few_of_whom_nobody_is_heard_wait_for_a_word(online: int) -> None:
 
 
 @pytest.mark.req("SW-01")
+def test_who_is_deactivated_is_nobody_to_hear() -> None:
+    """She can never beat: neither she nor one silent mitra beside her is a silence of everybody."""
+    barred = tuple(replace(one, seen_at_ms=0) for one in stale(2, first=10))
+    two = Picture(stale=barred, candidates=2, online=2, fresh=0)
+    beside = Picture(stale=(*barred[:1], *stale(1)), candidates=2, online=2, fresh=0)
+
+    assert judge(two, None).go == two.stale
+    assert judge(beside, None).go == beside.stale
+    assert judge(replace(beside, stale=(*barred[:1], *stale(2)), online=3), None).raise_brake
+
+
+@pytest.mark.req("SW-01")
 def test_the_only_one_goes_by_her_own_silence() -> None:
     """Of one alone nobody can tell: an app that is told so comes back by a tap."""
     alone = picture(1, online=1)

@@ -69,6 +69,28 @@ async def test_a_stopped_pass_is_shown(both: Both) -> None:
     assert (row["confirmed_at"], row["confirmed_by"]) == (None, None)
 
 
+async def test_a_sweeper_of_the_release_before_is_told_apart_all_the_same(both: Both) -> None:
+    """It names others under the same id, renews no time and keeps the word that was given."""
+    await both.brakes.put(AUTO_OFFLINE, picture(1, 2))
+    seen = await both.seen()
+    await both.confirm(seen)
+    await later(both.db, "raised_at", seconds=VALID / 2)
+    async with both.db.connection() as connection:
+        await connection.execute(
+            "INSERT INTO brakes (sweep, mitra_ids, online, fresh) VALUES ($1, $2::uuid[], 9, 0)"
+            " ON CONFLICT (sweep) DO UPDATE SET mitra_ids = excluded.mitra_ids,"
+            " online = excluded.online, fresh = excluded.fresh",
+            AUTO_OFFLINE,
+            list(named(1, 3)),
+        )
+    await later(both.db, "raised_at", seconds=VALID * 0.75)
+
+    row = await both.shown()
+    assert row is not None
+    assert (row["brake_id"] != seen, row["confirmed_at"]) == (True, None)
+    assert await both.confirm(seen) == ("another", 2)
+
+
 @pytest.mark.parametrize("fresh", [49, 50])
 async def test_it_says_whether_an_operator_is_needed(both: Both, fresh: int) -> None:
     """As the next pass will judge it; not any more once one has confirmed."""

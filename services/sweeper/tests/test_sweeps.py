@@ -15,10 +15,11 @@ from services.sweeper.tests.fakes import (
     mine,
     turn,
 )
+from typing_extensions import override
 
 from common.testing.clock import FakeClock
 from mirror import BeatCursor
-from sweeper.domain import AUTO_OFFLINE, Due, Picture, Stale, Swept
+from sweeper.domain import AUTO_OFFLINE, Brake, Due, Picture, Stale, Swept
 from sweeper.errors import LeaseLost
 from sweeper.handlers.sweeps import AutoOffline, DueDeadlines, HeartbeatFlush
 
@@ -47,6 +48,30 @@ def auto_offline(
 def due(count: int) -> list[Due]:
     """Make rows that are due."""
     return [Due(kind="offer", id=UUID(int=n), due_at=NOW) for n in range(count)]
+
+
+class Lamp(NoMeter):
+    """Shows whether the brake is on."""
+
+    on: bool | None = None
+
+    @override
+    def braked(self, sweep: str, *, on: bool) -> None:
+        """Show it."""
+        self.on = on
+
+
+@pytest.mark.req("SW-01")
+async def test_a_skipped_pass_shows_the_brake_as_it_is() -> None:
+    """Nobody can look: a brake that still counts stays shown, one that is void by now does not."""
+    brakes, lamp = FakeBrakes(), Lamp()
+    blind = AutoOffline(
+        presence=FakePresence(None), owners=FakeOwners(), brakes=brakes, meter=lamp, batch=2
+    )
+    for kept in (Brake(mitra_ids=frozenset(), confirmed=False), None):
+        brakes.kept = kept
+        await blind(turn(), mine)
+        assert lamp.on is (kept is not None)
 
 
 @pytest.mark.req("SW-01")

@@ -68,7 +68,7 @@ function banner() {
   const fallback = state !== "ok" || summary.source === "postgres";
   place.hidden = !fallback;
   if (!fallback) return void place.replaceChildren();
-  const key = state === "ok" ? "away" : state;
+  const key = state === "ok" ? "away" : code === "no_writes" ? code : state;
   become(place, el("div", {},
     el("p", {}, el("strong", {}, t("banner.title")), " ", t(`banner.${key}`)),
     el("p", { class: "small" }, since ? [age(since, "time.since"), " · "] : null, ...because(reason, code)),

@@ -186,6 +186,11 @@ class Mirror(Walks):
         told_at, _, body = kept.partition(b" ")
         return body if now - int(told_at) <= max_age_seconds * 1000 else None
 
+    @property
+    def is_there(self) -> bool:
+        """Whether Valkey answered when it was asked last."""
+        return self._link.server is not None
+
     async def learn_clock(self) -> Server:
         """Learn Valkey's clock anew; connects when there is no connection."""
         return await self._link.learn_clock()

@@ -142,6 +142,12 @@ def too_many(candidates: int, *, online: int) -> bool:
     return candidates >= BRAKE_MINIMUM and candidates * 100 > online * BRAKE_SHARE
 
 
+def is_deaf(picture: Picture) -> bool:
+    """Whether several might beat and nobody at all is heard; the deactivated (0) may not."""
+    barred = sum(1 for one in picture.stale if one.seen_at_ms == 0)
+    return len(picture.stale) > barred and picture.fresh == 0 and picture.online - barred > 1
+
+
 def judge(picture: Picture, brake: Brake | None) -> Verdict:
     """Decide an auto-offline pass: go, stop, or confirm what the pass before stopped.
 
@@ -149,8 +155,7 @@ def judge(picture: Picture, brake: Brake | None) -> Verdict:
     from at least half of the online mitras the fault is more likely ours, and only an operator
     may confirm; where nobody at all is heard, however few there are.
     """
-    is_deaf = picture.candidates > 0 and picture.fresh == 0 and picture.online > 1
-    if not is_deaf and not too_many(picture.candidates, online=picture.online):
+    if not is_deaf(picture) and not too_many(picture.candidates, online=picture.online):
         return Verdict(go=picture.stale)
     if brake is None:
         return Verdict(raise_brake=True, skipped="brake")

@@ -199,7 +199,9 @@ class Lighthouse:
         return held
 
     async def _keep(self, told: Beacon) -> None:
-        snapshot = _snapshot_of(told, await self._histograms.latest())
+        # Nothing can be kept while Valkey is away, and then loads would be counted for nobody.
+        taken = await self._histograms.latest() if self._mirror.is_there else None
+        snapshot = _snapshot_of(told, taken)
         try:
             await self._mirror.tell_snapshot(snapshot.model_dump_json().encode())
         except MirrorUnavailable:

@@ -24,6 +24,8 @@ ROUTES = Routes(tag="control")
 _ADVICE: Final[dict[AdviceCode, str]] = {
     "away": "Valkey cannot be asked; Postgres answers, slower. Look after the Valkey server: "
     "the mirror is rebuilt by itself as soon as it is back.",
+    "no_writes": "Valkey answers and takes no writes, so what it says grows old; Postgres answers, "
+    "slower. Give it memory, disk or the replicas it asks for: the mirror is rebuilt by itself.",
     "deaf": "Nobody of those online was heard for a while; Postgres answers, slower. Either they "
     "lost their connection (with few online, look there first), or beats do not reach Valkey: look "
     "whether it is frozen or overloaded. It mends itself with the next beats.",
@@ -82,8 +84,9 @@ def mirror_state(state: MirrorState) -> MirrorStateView:
 
 
 def _advice(state: MirrorState) -> dict[AdviceCode, str]:
+    helps = "no_writes" if state.code == "no_writes" else state.state
     advice: dict[AdviceCode, str] = {
-        code: words for code, words in _ADVICE.items() if code == state.state
+        code: words for code, words in _ADVICE.items() if code == helps
     }
     if state.advice is not None:
         # How Valkey is set is a danger in every state, also while all is well.

@@ -9,7 +9,7 @@ from availability.views.base import View
 from common.web import Page
 from mirror import ReasonCode
 
-AdviceCode = Literal["away", "deaf", "seeding", "eviction"]
+AdviceCode = Literal["away", "no_writes", "deaf", "seeding", "eviction"]
 
 
 class MirrorStateView(View):

@@ -47,6 +47,8 @@ class AutoOffline:
         try:
             picture = await self._presence.picture()
         except MirrorUnavailable as unseen:
+            still_on = await self._brakes.find(AUTO_OFFLINE) is not None
+            self._meter.braked(AUTO_OFFLINE, on=still_on)
             return Swept.nothing(unseen.reason)
         brake = await self._brakes.find(AUTO_OFFLINE)
         verdict = judge(picture, brake)
