@@ -3,12 +3,11 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from deploy.local.tests.gateway import serving
 
 from temani import running
 from temani.main import main
@@ -38,18 +37,13 @@ class Gateway:
         self.answers: list[dict[str, Any]] = []
         self.asked: list[str] = []
 
-    def app(self) -> web.Application:
+    def routes(self) -> list[web.RouteDef]:
         """Return its routes."""
-        app = web.Application()
-        app.router.add_post("/api/control/auth/login", self.login)
-        app.router.add_get("/api/control/availability/drift", self.drift)
-        app.router.add_post("/api/control/availability/reseed", self.order)
-        app.router.add_get("/api/control/availability/reseeds/one", self.progress)
-        return app
-
-    async def login(self, _: web.Request) -> web.Response:
-        """Let anybody in."""
-        return web.json_response({"access_token": "t"})
+        return [
+            web.get("/api/control/availability/drift", self.drift),
+            web.post("/api/control/availability/reseed", self.order),
+            web.get("/api/control/availability/reseeds/one", self.progress),
+        ]
 
     async def drift(self, request: web.Request) -> web.Response:
         """Show a row."""
@@ -73,16 +67,9 @@ class Gateway:
 async def gateway(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gateway]:
     """A gateway that the command finds."""
     played = Gateway()
-    server = TestServer(played.app())
-    await server.start_server()
-    stack = SimpleNamespace(
-        addresses=SimpleNamespace(gateway_url=str(server.make_url("/"))),
-        keys=SimpleNamespace(operator_email="o@x", operator_password="p"),
-    )
-    monkeypatch.setattr(running, "find", lambda: stack)
     monkeypatch.setattr("temani.commands.mirror._LOOK_SECONDS", 0.01)
-    yield played
-    await server.close()
+    async with serving(played.routes(), monkeypatch):
+        yield played
 
 
 def progress(state: str, mitras: int = 0, **more: Any) -> dict[str, Any]:

@@ -3,14 +3,12 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from deploy.local.tests.gateway import serving
 
-from temani import running
 from temani.main import main
 
 pytestmark = pytest.mark.req("SW-01")
@@ -36,17 +34,12 @@ class Gateway:
         self.refusal: web.Response | None = None
         self.confirmed: list[Any] = []
 
-    def app(self) -> web.Application:
+    def routes(self) -> list[web.RouteDef]:
         """Return its routes."""
-        app = web.Application()
-        app.router.add_post("/api/control/auth/login", self.login)
-        app.router.add_get("/api/control/availability/brake", self.read)
-        app.router.add_post("/api/control/availability/brake/confirm", self.confirm)
-        return app
-
-    async def login(self, _: web.Request) -> web.Response:
-        """Let anybody in."""
-        return web.json_response({"access_token": "t"})
+        return [
+            web.get("/api/control/availability/brake", self.read),
+            web.post("/api/control/availability/brake/confirm", self.confirm),
+        ]
 
     async def read(self, _: web.Request) -> web.Response:
         """Show what is stopped."""
@@ -64,15 +57,8 @@ class Gateway:
 async def gateway(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gateway]:
     """A gateway that the command finds."""
     played = Gateway()
-    server = TestServer(played.app())
-    await server.start_server()
-    stack = SimpleNamespace(
-        addresses=SimpleNamespace(gateway_url=str(server.make_url("/"))),
-        keys=SimpleNamespace(operator_email="o@x", operator_password="p"),
-    )
-    monkeypatch.setattr(running, "find", lambda: stack)
-    yield played
-    await server.close()
+    async with serving(played.routes(), monkeypatch):
+        yield played
 
 
 async def temani(*words: str) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -47,6 +48,17 @@ class Stage:
     def now(self) -> float:
         """Return the present moment of the clock by which beats are received."""
         return self.kit.mirror._clock.monotonic()
+
+
+@contextlib.asynccontextmanager
+async def configured(stage: Stage, name: str, value: str | int) -> AsyncIterator[None]:
+    """Set Valkey so for a while."""
+    before = (await stage.raw.config_get(name))[name]
+    await stage.raw.config_set(name, value)
+    try:
+        yield
+    finally:
+        await stage.raw.config_set(name, before)
 
 
 async def now_ms(stage: Stage) -> int:

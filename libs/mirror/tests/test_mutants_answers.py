@@ -20,7 +20,7 @@ Ask = Callable[[Mirror, UUID], Awaitable[object]]
     in_code(
         Asking,
         "_is_seeded",
-        'raise MirrorUnavailable("it was never seeded", state="seeding", code="unseeded")',
+        'raise MirrorUnavailable("it was never seeded", code="unseeded")',
         "return",
     ),
     in_code(Asking, "_is_seeded", "self.sentinel.check(raw, run_id=server.run_id)", "pass"),

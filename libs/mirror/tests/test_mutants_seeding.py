@@ -78,7 +78,7 @@ async def test_a_seeding_replaces_none_of_a_later_history(stage: Stage) -> None:
 @pytest.mark.req("AV-08", "AV-09")
 @needs(
     in_script("SEED_BEGIN", "if not sound then", "if false then"),
-    in_script("SEED_BEGIN", "sound = #newest == 0 or ", "sound = true or "),
+    in_script("SEED_BEGIN", "sound = tonumber(", "sound = true or tonumber("),
 )
 async def test_a_seeding_erases_what_it_cannot_heal(stage: Stage) -> None:
     """A guard is missing, or a beat lies in the future: afterwards it is a mirror all the same."""

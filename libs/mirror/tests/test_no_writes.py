@@ -2,15 +2,12 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Final
 
 import pytest
-from libs.mirror.tests.stage import Stage
+from libs.mirror.tests.stage import Stage, configured
 
 from common import baseline
 from mirror import Counts, MirrorUnavailable
-
-ROOM: Final = 256 * 1024 * 1024
 
 pytestmark = pytest.mark.fault
 
@@ -24,21 +21,15 @@ def open_door(monkeypatch: pytest.MonkeyPatch) -> None:
 @asynccontextmanager
 async def full(stage: Stage) -> AsyncIterator[str]:
     """Out of memory under `noeviction`."""
-    await stage.raw.config_set("maxmemory", 1)
-    try:
+    async with configured(stage, "maxmemory", 1):
         yield "it takes no writes: OOM"
-    finally:
-        await stage.raw.config_set("maxmemory", ROOM)
 
 
 @asynccontextmanager
 async def without_replicas(stage: Stage) -> AsyncIterator[str]:
     """Told to take writes only while replicas follow, and none does."""
-    await stage.raw.config_set("min-replicas-to-write", 1)
-    try:
+    async with configured(stage, "min-replicas-to-write", 1):
         yield "it takes no writes: NOREPLICAS"
-    finally:
-        await stage.raw.config_set("min-replicas-to-write", 0)
 
 
 Fault = Callable[[Stage], AbstractAsyncContextManager[str]]

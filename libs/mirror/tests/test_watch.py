@@ -1,7 +1,7 @@
 """How the mirror is, and since when: what operators see of it."""
 
 import pytest
-from libs.mirror.tests.stage import Stage
+from libs.mirror.tests.stage import Stage, configured
 
 from common.clock import SystemClock
 from mirror import Limits, open_mirror
@@ -40,12 +40,9 @@ async def test_without_a_valkey_the_mirror_is_away(stage: Stage) -> None:
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl", "noeviction"])
 async def test_whatever_may_evict_a_key_of_ours_is_told(stage: Stage, policy: str) -> None:
     """The mirror's keys live until they are erased; those of ended logins expire, and count too."""
-    await stage.raw.config_set("maxmemory-policy", policy)
-    try:
+    async with configured(stage, "maxmemory-policy", policy):
         await stage.kit.watch.look()
-        advice = stage.kit.state().advice
-    finally:
-        await stage.raw.config_set("maxmemory-policy", "noeviction")
+    advice = stage.kit.state().advice
 
     assert (advice is None) == (policy == "noeviction")
     assert policy in (advice or policy)

@@ -8,17 +8,24 @@ COMMENT ON COLUMN brakes.brake_id IS
     'Another one as soon as a mitra is named who was not; whoever confirms it has seen them all.';
 COMMENT ON COLUMN brakes.since IS 'When it was raised first; raised_at is renewed by each pass.';
 
--- A sweeper of the release before names others without telling them apart, and renews nothing.
+-- What a stopped pass that names mitras makes of the brake before, whichever release's sweeper it is:
+-- another one where somebody is named who was not, or where that one was void.
 CREATE FUNCTION tell_brakes_apart() RETURNS trigger
 LANGUAGE plpgsql SET search_path = sweeper, pg_temp AS $$
+DECLARE
+    v_goes_on boolean := is_recent(OLD.raised_at, OLD.valid_seconds);
+    v_same boolean := v_goes_on AND OLD.mitra_ids @> NEW.mitra_ids;
 BEGIN
-    IF NEW.raised_at = OLD.raised_at THEN
-        NEW.raised_at := clock_timestamp();
-        IF NOT OLD.mitra_ids @> NEW.mitra_ids THEN
-            NEW.brake_id := uuidv7();
-            NEW.confirmed_at := NULL;
-            NEW.confirmed_by := NULL;
-        END IF;
+    NEW.raised_at := clock_timestamp();
+    IF NOT v_goes_on THEN
+        NEW.since := NEW.raised_at;
+    END IF;
+    IF NOT v_same THEN
+        NEW.brake_id := uuidv7();
+    END IF;
+    IF NOT v_same OR NOT is_recent(OLD.confirmed_at, OLD.valid_seconds) THEN
+        NEW.confirmed_at := NULL;
+        NEW.confirmed_by := NULL;
     END IF;
     RETURN NEW;
 END $$;

@@ -90,18 +90,14 @@ class Asking:
 
     def _is_seeded(self, server: Server, raw: bytes | None) -> None:
         if raw is None:
-            raise MirrorUnavailable("it was never seeded", state="seeding", code="unseeded")
+            raise MirrorUnavailable("it was never seeded", code="unseeded")
         self.sentinel.check(raw, run_id=server.run_id)
 
     def _hears(self, silent_ms: int) -> None:
         if silent_ms > self._deaf_ms:
-            raise MirrorUnavailable(
-                "somebody is online, but no beat comes", state="deaf", code="deaf"
-            )
+            raise MirrorUnavailable("somebody is online, but no beat comes", code="deaf")
         if silent_ms < -FUTURE_MS:
-            raise MirrorUnavailable(
-                "its beats lie in the future", state="seeding", code="future_beats"
-            )
+            raise MirrorUnavailable("its beats lie in the future", code="future_beats")
 
     def _caught_up(self, server: Server, now: int, silence_ended: int) -> None:
         """Raise while the beats of a silence or of an outage may not have come over yet.
@@ -111,14 +107,10 @@ class Asking:
         assert self.sentinel.seed is not None
         seeded = self.sentinel.seed.seeded_ms
         if seeded <= silence_ended and now < silence_ended + self._limits.next_beat_ms:
-            raise MirrorUnavailable(
-                "it was deaf until a moment ago", state="seeding", code="was_deaf"
-            )
+            raise MirrorUnavailable("it was deaf until a moment ago", code="was_deaf")
         found = server.found_ms
         if found is not None and seeded <= found <= now < found + _FOUND_AGAIN_MS:
-            raise MirrorUnavailable(
-                "it was away until a moment ago", state="seeding", code="was_away"
-            )
+            raise MirrorUnavailable("it was away until a moment ago", code="was_away")
 
 
 def newest_of(last: Sequence[bytes]) -> int:
@@ -130,7 +122,7 @@ def newest_of(last: Sequence[bytes]) -> int:
 
 def lost_a_key() -> MirrorUnavailable:
     """Return what to raise where a guard is missing."""
-    return MirrorUnavailable("a part of it is lost", state="seeding", code="part_lost")
+    return MirrorUnavailable("a part of it is lost", code="part_lost")
 
 
 def whole(guards: Sequence[Reply]) -> None:

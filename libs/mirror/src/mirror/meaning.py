@@ -23,7 +23,7 @@ def meaning(error: str) -> UnknownScript | MirrorUnavailable:
         return MirrorUnavailable(f"it takes no writes: {error}", code="no_writes")
     if word == "WRONGTYPE":
         # Somebody else wrote to our keys: a seeding puts that right, waiting does not.
-        return MirrorUnavailable(error, state="seeding", code="wrong_type")
+        return MirrorUnavailable(error, code="wrong_type")
     return MirrorUnavailable(error)
 
 

@@ -33,8 +33,7 @@ _ASK: Final = 1000  # ids per command that reads
 _ZERO: Final = ord("0")
 BEAT_BATCH: Final = 500
 _OUTCOMES: Final = (BeatOutcome.OFFLINE, BeatOutcome.RECORDED, BeatOutcome.DEACTIVATED)
-SNAPSHOT_LIFE_SECONDS: Final = 10.0
-"""How long the beacon as last told may be shown, wherever in the cluster."""
+_SNAPSHOT_LIFE_SECONDS: Final = 10.0
 
 _GUARD_OF_AVAILABLE: Final = pack_command(("ZSCORE", keys.AVAILABLE, keys.GUARD))
 _GUARDS: Final = (
@@ -175,9 +174,9 @@ class Mirror(Walks):
         now = self._link.now_ms(self._clock.monotonic())
         if now is None:
             raise MirrorUnavailable("the connection broke")
-        await self._link.run(scripts.SNAPSHOT, (now, body, int(SNAPSHOT_LIFE_SECONDS * 1000)))
+        await self._link.run(scripts.SNAPSHOT, (now, body, int(_SNAPSHOT_LIFE_SECONDS * 1000)))
 
-    async def snapshot(self, *, max_age_seconds: float = SNAPSHOT_LIFE_SECONDS) -> bytes | None:
+    async def snapshot(self, *, max_age_seconds: float = _SNAPSHOT_LIFE_SECONDS) -> bytes | None:
         """Return the beacon as last told, None when that is longer ago."""
         kept: bytes | None = await self._link.command(b"GET", keys.SNAPSHOT)
         now = self._link.now_ms(self._clock.monotonic())

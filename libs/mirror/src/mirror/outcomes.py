@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 from uuid import UUID
 
 Cause = Literal["missed", "wrong", "kept_answer"]
@@ -30,6 +30,8 @@ ReasonCode = Literal[
     "deaf",
 ]
 """Why there is no mirror, for those who have words of their own; `away`: whatever else failed."""
+AWAY: Final[frozenset[ReasonCode]] = frozenset({"away", "unset", "replica", "no_writes"})
+"""What a seeding cannot mend: Valkey has to come back, or to take writes."""
 
 
 @dataclass(frozen=True, slots=True)

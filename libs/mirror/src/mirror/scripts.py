@@ -37,11 +37,13 @@ BEAT: Final = _script(
     *_SILENCE,
     after="silence",
 )
-STALE: Final = _script("stale", keys.SEED, keys.ONLINE, keys.VERSIONS, *_SILENCE)
+STALE: Final = _script("stale", keys.SEED, keys.ONLINE, keys.VERSIONS, *_SILENCE, after="silence")
 BEATS: Final = _script("beats", keys.SEED, keys.ONLINE)
 LOADS: Final = _script("loads", keys.SEED, keys.ONLINE, keys.LOAD)
 SCORES: Final = _script("scores", keys.SEED, keys.ONLINE)
-SEED_BEGIN: Final = _script("seed_begin", keys.SEEDING, *keys.FACTS, keys.SEED, *_SILENCE)
+SEED_BEGIN: Final = _script(
+    "seed_begin", keys.SEEDING, *keys.FACTS, keys.SEED, *_SILENCE, after="silence"
+)
 SEED_FINISH: Final = _script("seed_finish", keys.SEED, keys.SEEDING, *keys.FACTS)
 SNAPSHOT: Final = _script("snapshot", keys.SNAPSHOT)
 

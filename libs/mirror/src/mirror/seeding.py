@@ -219,9 +219,7 @@ class Seeder:
             scripts.SEED_FINISH, (str(holder), sentinel.write(seed), epoch)
         )
         if not written:
-            raise MirrorUnavailable(
-                "it was emptied while it was seeded", state="seeding", code="unseeded"
-            )
+            raise MirrorUnavailable("it was emptied while it was seeded", code="unseeded")
         # What a reseed brings into an empty mirror was not drift.
         held = tuple(one for one in applied.mended if one.held is not None)
         return Seeded(

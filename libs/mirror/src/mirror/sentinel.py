@@ -29,15 +29,14 @@ class Sentinel:
             return
         seed = parse(raw)
         if seed.schema != SCHEMA:
-            raise MirrorUnavailable("it has another layout", state="seeding", code="other_layout")
+            raise MirrorUnavailable("it has another layout", code="other_layout")
         if seed.run_id != run_id:
             raise MirrorUnavailable(
-                "it was seeded into another server process", state="seeding", code="other_process"
+                "it was seeded into another server process", code="other_process"
             )
         if seed.pg_epoch < self._pg_epoch:
             raise MirrorUnavailable(
                 "it was seeded from an older history of Postgres",
-                state="seeding",
                 code="older_history",
             )
         self._pg_epoch = seed.pg_epoch
@@ -50,9 +49,7 @@ def parse(raw: bytes) -> Seed:
         schema, pg_epoch, seeding_id, run_id, since, seeded = raw.decode().split(" ")
         return Seed(int(schema), int(pg_epoch), seeding_id, run_id, int(since), int(seeded))
     except ValueError as error:
-        raise MirrorUnavailable(
-            "its sentinel cannot be read", state="seeding", code="unreadable"
-        ) from error
+        raise MirrorUnavailable("its sentinel cannot be read", code="unreadable") from error
 
 
 def write(seed: Seed) -> str:

@@ -38,7 +38,7 @@ class Walks(Asking):
             seen += len(versions)
             if len(versions) < many or seen >= limit:
                 break
-        silent_since = int(newest[1]) + self._limits.gap_ms if newest else now
+        silent_since = int(newest) + self._limits.gap_ms if newest else now
         return StalePage(
             now_ms=now,
             grace_until_ms=self._grace(ended, silent_since, now),

@@ -98,18 +98,12 @@ WHERE sweep = $1 AND is_recent(greatest(raised_at, confirmed_at), valid_seconds)
 
 -- raise_brake(sweep, mitra_ids, online, fresh, valid_seconds) — remember whom the stopped pass would have hit
 -- Whoever confirmed it meanwhile meant those named then: they stay named, and nobody is added.
--- It is another brake once it names a mitra who was not, or after the one before was void.
+-- Whether it is another brake than before, its trigger decides.
 INSERT INTO brakes (sweep, mitra_ids, online, fresh, valid_seconds)
 VALUES ($1, $2::uuid[], $3, $4, $5)
 ON CONFLICT (sweep) DO UPDATE
 SET mitra_ids = excluded.mitra_ids, online = excluded.online, fresh = excluded.fresh,
-    valid_seconds = excluded.valid_seconds, raised_at = clock_timestamp(),
-    confirmed_at = NULL, confirmed_by = NULL,
-    since = CASE WHEN is_recent(brakes.raised_at, brakes.valid_seconds)
-                 THEN brakes.since ELSE excluded.since END,
-    brake_id = CASE WHEN is_recent(brakes.raised_at, brakes.valid_seconds)
-                         AND brakes.mitra_ids @> excluded.mitra_ids
-                    THEN brakes.brake_id ELSE excluded.brake_id END
+    valid_seconds = excluded.valid_seconds
 WHERE NOT is_recent(brakes.confirmed_at, brakes.valid_seconds);
 
 -- release_brake(sweep) — the danger is over or was dealt with

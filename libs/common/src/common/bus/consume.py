@@ -153,7 +153,7 @@ class Consumer:
         if self._subscription is not None:
             with contextlib.suppress(NatsError, OSError, TimeoutError):
                 async with asyncio.timeout(_GRACE):
-                    await self._subscription.drain()  # type: ignore[no-untyped-call] # nats-py
+                    await self._subscription.drain()
         while not self._arrived.empty():
             message = self._arrived.get_nowait()
             if message is not None and _status(message) is None:

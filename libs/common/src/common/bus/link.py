@@ -231,7 +231,7 @@ def _end_what_is_left(client: Client) -> None:
     for subscription in client._subs.values():  # noqa: SLF001
         subscription._stop_processing()  # noqa: SLF001
     if (transport := client._transport) is not None:  # noqa: SLF001
-        transport.close()  # type: ignore[no-untyped-call]  # nats-py
+        transport.close()
 
 
 def _address(client: Client) -> str:

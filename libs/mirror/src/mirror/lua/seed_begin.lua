@@ -15,9 +15,7 @@ local sound = there('ZSCORE', KEYS[2], 'guard') and there('ZSCORE', KEYS[3], 'gu
   and there('SISMEMBER', KEYS[4], 'guard') and there('HEXISTS', KEYS[5], 'guard')
   and there('HEXISTS', KEYS[6], 'guard')
 if sound then
-  local newest = server.call('ZRANGE', KEYS[2], '(9007199254740991', '-inf', 'BYSCORE', 'REV',
-    'LIMIT', 0, 1, 'WITHSCORES')
-  sound = #newest == 0 or tonumber(newest[2]) <= now + tonumber(ARGV[3])
+  sound = tonumber(newest_beat(KEYS[2]) or '0') <= now + tonumber(ARGV[3])
 end
 if not sound then
   server.call('UNLINK', unpack(KEYS, 2))

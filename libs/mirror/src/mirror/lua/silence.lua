@@ -1,4 +1,4 @@
--- Stands before the scripts that bring beats.
+-- Stands before the scripts that bring beats, or ask for the newest.
 
 local BARRED = '9007199254740991'
 

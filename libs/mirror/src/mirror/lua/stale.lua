@@ -1,8 +1,8 @@
 -- KEYS seed online versions intake doubt
 -- ARGV fresh limit in ms, auto-offline limit in ms, how many to skip, how many
--- Returns the seed, now in ms, end of the last silence, end of the first of its doubt, newest beat
--- (id, score), online, fresh, ids and scores (first who is deactivated), their status versions; the
--- seed alone where a guard is missing.
+-- Returns the seed, now in ms, end of the last silence, end of the first of its doubt, newest
+-- beat, online, fresh, ids and scores (first who is deactivated), their status versions; the seed
+-- alone where a guard is missing.
 local seed = server.call('GET', KEYS[1])
 if not seed then return false end
 if not server.call('ZSCORE', KEYS[2], 'guard') or server.call('HEXISTS', KEYS[3], 'guard') == 0 then
@@ -10,11 +10,11 @@ if not server.call('ZSCORE', KEYS[2], 'guard') or server.call('HEXISTS', KEYS[3]
 end
 local time = server.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local barred = server.call('ZCOUNT', KEYS[2], '9007199254740991', '9007199254740991')
+local barred = server.call('ZCOUNT', KEYS[2], BARRED, BARRED)
 local skip, many, found = tonumber(ARGV[3]), tonumber(ARGV[4]), {}
 if skip < barred then
-  found = server.call('ZRANGE', KEYS[2], '9007199254740991', '9007199254740991', 'BYSCORE',
-    'LIMIT', skip, many, 'WITHSCORES')
+  found = server.call('ZRANGE', KEYS[2], BARRED, BARRED, 'BYSCORE', 'LIMIT', skip, many,
+    'WITHSCORES')
 end
 if #found < many * 2 then
   local old = server.call('ZRANGE', KEYS[2], '-inf', string.format('(%.0f', now - tonumber(ARGV[2])),
@@ -28,11 +28,10 @@ return {
   now,
   server.call('GET', KEYS[4]),
   server.call('GET', KEYS[5]),
-  server.call('ZRANGE', KEYS[2], '(9007199254740991', '-inf', 'BYSCORE', 'REV', 'LIMIT', 0, 1,
-    'WITHSCORES'),
+  newest_beat(KEYS[2]) or false,
   server.call('ZCARD', KEYS[2]) - 1,
   server.call('ZCOUNT', KEYS[2], string.format('(%.0f', now - tonumber(ARGV[1])),
-    '(9007199254740991'),
+    '(' .. BARRED),
   found,
   #fields > 0 and server.call('HMGET', KEYS[3], unpack(fields)) or {},
 }

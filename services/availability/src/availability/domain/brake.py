@@ -17,3 +17,8 @@ class Brake:
     since: datetime
     confirmed_at: datetime | None
     confirmed_by: str | None
+
+    @property
+    def mitras(self) -> int:
+        """Return how many that are."""
+        return len(self.mitra_ids)

@@ -28,15 +28,4 @@ async def confirm_brake(ctx: Context, body: ConfirmBody) -> ConfirmedView:
 
 def brake_view(brake: Brake | None) -> BrakeView | None:
     """Show a brake in numbers."""
-    if brake is None:
-        return None
-    return BrakeView(
-        brake_id=brake.brake_id,
-        mitras=len(brake.mitra_ids),
-        online=brake.online,
-        fresh=brake.fresh,
-        needs_operator=brake.needs_operator,
-        since=brake.since,
-        confirmed_at=brake.confirmed_at,
-        confirmed_by=brake.confirmed_by,
-    )
+    return None if brake is None else BrakeView.model_validate(brake, from_attributes=True)

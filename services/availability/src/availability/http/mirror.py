@@ -84,10 +84,10 @@ def mirror_state(state: MirrorState) -> MirrorStateView:
 
 
 def _advice(state: MirrorState) -> dict[AdviceCode, str]:
-    helps = "no_writes" if state.code == "no_writes" else state.state
-    advice: dict[AdviceCode, str] = {
-        code: words for code, words in _ADVICE.items() if code == helps
-    }
+    advice: dict[AdviceCode, str] = {}
+    if state.state != "ok":
+        helps: AdviceCode = "no_writes" if state.code == "no_writes" else state.state
+        advice[helps] = _ADVICE[helps]
     if state.advice is not None:
         # How Valkey is set is a danger in every state, also while all is well.
         advice["eviction"] = state.advice

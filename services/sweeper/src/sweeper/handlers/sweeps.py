@@ -44,13 +44,12 @@ class AutoOffline:
 
     async def __call__(self, turn: Turn, still_mine: StillMine, /) -> Swept:
         """One pass over the stale range of the mirror."""
+        brake = await self._brakes.find(AUTO_OFFLINE)
         try:
             picture = await self._presence.picture()
         except MirrorUnavailable as unseen:
-            still_on = await self._brakes.find(AUTO_OFFLINE) is not None
-            self._meter.braked(AUTO_OFFLINE, on=still_on)
+            self._meter.braked(AUTO_OFFLINE, on=brake is not None)
             return Swept.nothing(unseen.reason)
-        brake = await self._brakes.find(AUTO_OFFLINE)
         verdict = judge(picture, brake)
         self._meter.braked(AUTO_OFFLINE, on=verdict.raise_brake)
         if verdict.raise_brake:
