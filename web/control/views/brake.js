@@ -3,10 +3,9 @@
 import { age } from "../app/clock.js";
 import { ask } from "../app/dialogs.js";
 import { become, byId, el } from "../app/dom.js";
-import { call, currentUser } from "../app/login.js";
+import { call } from "../app/login.js";
 import { t } from "../app/words.js";
-
-const AN_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-/;
+import { by } from "./who.js";
 
 let parts = null;
 let shown = null;
@@ -32,11 +31,6 @@ function confirm() {
       return t("brake.confirm.done", { n: mitras });
     },
   });
-}
-
-function by(who) {
-  if (who === currentUser()?.user_id) return t("hours.by_you");
-  return t("hours.by", { who: AN_ID.test(who) ? who.slice(0, 8) : who });
 }
 
 function meaning({ needs_operator: needed, confirmed_by: who }) {

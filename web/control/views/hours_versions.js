@@ -2,9 +2,10 @@
 
 import { at, full } from "../app/clock.js";
 import { become, el } from "../app/dom.js";
-import { call, currentUser } from "../app/login.js";
+import { call } from "../app/login.js";
 import { asProblem, showProblem } from "../app/problems.js";
 import { t } from "../app/words.js";
+import { by } from "./who.js";
 
 /** Return the part and what draws it again; it is read anew for each version seen. */
 export function versionsPart(path) {
@@ -49,9 +50,4 @@ export function versionsPart(path) {
 
 function kind({ what, maintenance }) {
   return what === "maintenance" ? `maintenance_${maintenance.on ? "on" : "off"}` : what;
-}
-
-function by(who) {
-  if (!who) return "";
-  return who === currentUser()?.user_id ? t("hours.by_you") : t("hours.by", { who: who.slice(0, 8) });
 }
